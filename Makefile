@@ -1,0 +1,45 @@
+# `make serve` needs Python 3.11 or newer and a package index, nothing else.
+.PHONY: serve test check test-system bench chaos lock clean
+
+LOCK = .venv/bin/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --python-version 3.11 --group build
+
+serve:
+	@scripts/venv
+	@exec .venv/bin/malgil serve
+
+test:
+	@scripts/venv dev
+	@exec .venv/bin/python -m pytest --ignore=tests/system
+
+check:
+	@scripts/venv dev
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+# In a real browser, against a real `malgil serve`.
+test-system:
+	@scripts/venv dev
+	@CHROMIUM="$$(scripts/chromium)" && export CHROMIUM && exec .venv/bin/python -m pytest tests/system
+
+bench:
+	@scripts/venv dev
+	@exec .venv/bin/python -m bench
+
+# kill -9 at every failpoint, again and again.
+chaos:
+	@scripts/venv dev
+	@exec .venv/bin/python -m pytest tests/crash
+
+# LOCK_FLAGS=--upgrade takes the newest versions.
+lock:
+	@scripts/venv dev
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOCK) $(LOCK_FLAGS) -o requirements.lock
+	$(LOCK) $(LOCK_FLAGS) --group dev --constraint requirements.lock -o requirements-dev.lock
+
+# The data (DATA_DIR) stays.
+clean:
+	rm -rf .venv .venv.tmp .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
