@@ -28,7 +28,7 @@ async def heads(conn: Connection, streams: Sequence[str]) -> tuple[str, dict[str
 
 async def weight(conn: Connection, stream: str, *, after: int, most: int) -> tuple[int, int]:
     """(entries, bytes) that a replay after the cursor would carry, looking at no more than `most` entries."""
-    return await store.weight(conn, stream, after, most)
+    return await store.weight(conn, stream, after, END, most)
 
 
 async def epoch(conn: Connection) -> str:

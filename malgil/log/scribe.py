@@ -46,8 +46,9 @@ class Scribe:
         return results
 
     def _announce_later(self, uow: UnitOfWork, entries: Sequence[Entry]) -> None:
-        if entries:
-            uow.after_commit(lambda: self._tell(entries))
+        told = tuple(entries)  # the caller may change its list
+        if told:
+            uow.after_commit(lambda: self._tell(told))
 
     async def _tell(self, entries: Sequence[Entry]) -> None:
         failpoints.reach("log.before_publish")

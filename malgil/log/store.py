@@ -68,14 +68,16 @@ UNION ALL
 ORDER BY seq LIMIT $4
 """
 
+# The upper end bounds nothing: it lets the planner, on tables it has no statistics of, see a narrow range, which it
+# reads from the index up to LIMIT, instead of sorting the whole rest of the stream.
 _WEIGHT = """
 SELECT count(*) AS entries, coalesce(sum(size), 0)::bigint AS bytes FROM (
     (SELECT seq, octet_length(data::text) AS size FROM log_events
-     WHERE stream = $1 AND seq > $2 ORDER BY seq LIMIT $3)
+     WHERE stream = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4)
     UNION ALL
     (SELECT seq, octet_length(content) + 200 FROM log_deltas
-     WHERE stream = $1 AND seq > $2 ORDER BY seq LIMIT $3)
-    ORDER BY seq LIMIT $3) page
+     WHERE stream = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4)
+    ORDER BY seq LIMIT $4) page
 """
 
 # Islands: a run ends where the next piece does not follow at once or belongs to another attempt.
@@ -151,8 +153,8 @@ async def heads(conn: Connection, streams: Sequence[str]) -> list[Row]:
     )
 
 
-async def weight(conn: Connection, stream: str, after: int, most: int) -> tuple[int, int]:
-    row = await conn.fetchrow(_WEIGHT, stream, after, most)
+async def weight(conn: Connection, stream: str, after: int, upto: int, most: int) -> tuple[int, int]:
+    row = await conn.fetchrow(_WEIGHT, stream, after, upto, most)
     return (row["entries"], row["bytes"]) if row else (0, 0)
 
 
