@@ -1,0 +1,59 @@
+"""Log entries as native frames: one entry, one frame, encoded once per process."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from malgil.kit import json
+from malgil.kit.clock import rfc3339
+from malgil.log.model import DELTA, Cursor, Entry
+
+Payload = dict[str, Any]
+Mapper = Callable[[Entry], Payload]
+"""From an entry to a fresh payload with its `type`; pure."""
+
+_log = logging.getLogger(__name__)
+
+
+def stream_chunk(entry: Entry) -> Payload:
+    """A piece of an answer; `offset` counts code points."""
+    data = entry.data
+    return {
+        "type": "stream_chunk", "message_id": data["message_id"], "content": data["content"],
+        "index": data["index"], "offset": data["offset"],
+    }
+
+
+def system(entry: Entry) -> Payload:
+    """What any entry looks like for which no room has given a better frame."""
+    payload = {"type": "system", "event": entry.kind, "timestamp": rfc3339(entry.at)}
+    return payload if entry.actor is None else payload | {"user_id": entry.actor}
+
+
+class Frames:
+    """How each kind of entry looks on the wire. Kinds that no mapping names become `system` frames."""
+
+    def __init__(self, *mappings: Mapping[str, Mapper]) -> None:
+        self._mappers: dict[str, Mapper] = {DELTA: stream_chunk}
+        for mapping in mappings:
+            self._mappers.update(mapping)
+
+    def payload(self, entry: Entry, epoch: str) -> Payload:
+        """The frame with `seq`, `cursor` and, for a range, `from_seq`. Never raises.
+
+        A mapper that fails costs the entry its own look, not its place: a missing frame would be a hole.
+        """
+        try:
+            payload = self._mappers.get(entry.kind, system)(entry)
+        except Exception:
+            _log.exception("no frame could be made of %s %s.%s", entry.kind, entry.stream, entry.seq)
+            payload = system(entry)
+        payload["seq"] = entry.seq
+        if entry.from_seq < entry.seq:
+            payload["from_seq"] = entry.from_seq
+        payload["cursor"] = str(Cursor(epoch, entry.seq))
+        return payload
+
+    def encode(self, entry: Entry, epoch: str) -> str:
+        """`payload` as JSON text."""
+        return json.dumps(self.payload(entry, epoch))
