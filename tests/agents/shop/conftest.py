@@ -1,0 +1,3 @@
+"""The demo shop for its own tests."""
+
+from tests.fixtures.shop import shop as shop
