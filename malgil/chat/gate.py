@@ -1,0 +1,98 @@
+"""What WebSocket (and later Socket.IO) connections may do in a session: the SessionGate port of `malgil.realtime`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from malgil.access.identity import acting_as
+from malgil.access.model import Caller
+from malgil.agents import queries as agents
+from malgil.chat import actions, policy, queries
+from malgil.chat.errors import ComesLater, SessionNotFound
+from malgil.chat.http import check
+from malgil.chat.model import NewMessage, client_may_choose, valid_session_id
+from malgil.chat.requests import MessageFrame
+from malgil.chat.room import ChatRoom, enter_or_create, open_session, post
+from malgil.kit.errors import Invalid
+from malgil.kit.ids import SessionId
+from malgil.log import queries as log
+from malgil.log.model import Cursor
+from malgil.realtime.gate import Entered, Snapshot
+
+SNAPSHOT_MESSAGES = 200
+
+Frame = dict[str, Any]
+
+
+class ChatGate:
+    """One for the process. Every call stands alone: what a connection knows of its session is only its id."""
+
+    def __init__(self, room: ChatRoom) -> None:
+        self._room = room
+        self._verbs: dict[str, Callable[[Caller, SessionId, Frame], Awaitable[list[Frame]]]] = {
+            "message": self._message, "stop": self._stop, "read": self._read,
+        }
+
+    async def enter(self, caller: Caller, session_id: str) -> Entered:
+        """Open the session; one of the client's own naming is made if there is none. Raises SessionNotFound."""
+        if not valid_session_id(session_id):
+            raise SessionNotFound(session_id[:64])
+        go_in = enter_or_create if client_may_choose(session_id) else open_session
+        _, role = await go_in(self._room, caller, SessionId(session_id))
+        return Entered(session_id, read_only=not policy.can_post(role))
+
+    async def receive(self, caller: Caller, session_id: str, frame: Frame) -> list[Frame]:
+        """Carry out a frame that the transport found well formed; the direct answers."""
+        verb = self._verbs.get(frame["type"], _later)
+        return await verb(caller, SessionId(session_id), frame)
+
+    async def snapshot(self, caller: Caller, session_id: str) -> Snapshot:
+        """The last messages and the answer being written, as they stood at the cursor."""
+        async with self._room.database.read() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+            page = await queries.message_page(
+                conn, caller, session_id, before=None, after=None, limit=SNAPSHOT_MESSAGES
+            )
+            epoch, heads = await log.heads(conn, [session_id])
+            turn = await agents.open_turn(conn, session_id)
+            partial = None
+            if turn is not None and turn.status == "running":
+                draft = await agents.draft(conn, turn)
+                partial = {"message_id": turn.answer_id, "content": draft.text, "attempt": turn.attempt}
+        return Snapshot(Cursor(epoch, heads[session_id]), page["messages"], partial)
+
+    async def _message(self, caller: Caller, session_id: SessionId, frame: Frame) -> list[Frame]:
+        sent = _read_message(frame)
+        new = NewMessage(
+            caller, acting_as(caller, sent.user_id), session_id, sent.content or sent.task or "",
+            client_message_id=sent.client_message_id, client_time=sent.timestamp,
+        )
+        posted = await post(self._room, new)
+        if sent.client_message_id is None:
+            return []
+        return [{
+            "type": "ack", "client_message_id": sent.client_message_id, "message_id": posted.message_id,
+            "seq": posted.seq, "duplicate": posted.duplicate,
+        }]
+
+    async def _stop(self, caller: Caller, session_id: SessionId, frame: Frame) -> list[Frame]:
+        room = self._room
+        async with room.database.unit_of_work() as uow:
+            await actions.stop_answer(uow, room.scribe, room.transcript, caller, session_id)
+        return []
+
+    async def _read(self, caller: Caller, session_id: SessionId, frame: Frame) -> list[Frame]:
+        async with self._room.database.unit_of_work() as uow:
+            await actions.mark_read(uow, caller, session_id, frame["seq"])
+        return []
+
+
+async def _later(caller: Caller, session_id: SessionId, frame: Frame) -> list[Frame]:
+    raise ComesLater(f"Frames of type {frame['type']!r} are not supported yet.")
+
+
+def _read_message(frame: Frame) -> MessageFrame:
+    try:
+        return check(frame, MessageFrame, "frame")
+    except Invalid as e:
+        # A frame's sender is told one line, so it says what is wrong where.
+        said = "; ".join(f"{fault['field']}: {fault['message']}" for fault in e.errors)
+        raise Invalid(said, errors=e.errors) from e

@@ -1,0 +1,104 @@
+"""The room as app wires it, and the edge where its units of work begin and end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from malgil.access.model import Caller
+from malgil.agents.transcript import Transcript
+from malgil.chat import actions, posting, queries
+from malgil.chat.errors import NameTaken, SessionNotFound
+from malgil.chat.model import NewMessage, NewSession, Posted, Role, Session
+from malgil.chat.once import Once, posted_of, stored_post
+from malgil.chat.settings import ChatSettings
+from malgil.chat.transcript import ChatTranscript
+from malgil.kit.ids import SessionId
+from malgil.log.scribe import Scribe
+from malgil.realtime.frames import Frames
+from malgil.realtime.hub import Hub
+from malgil.realtime.meter import Meter, SilentMeter
+from malgil.realtime.ward import Ward
+from malgil.storage.database import Database, UnitOfWork
+from malgil.storage.group_commit import GroupCommit
+
+
+@dataclass(frozen=True)
+class ChatRoom:
+    """Everything that the routes and the gate need. Make it with `open_room`."""
+
+    database: Database
+    hub: Hub
+    ward: Ward
+    meter: Meter
+    frames: Frames
+    scribe: Scribe
+    transcript: Transcript
+    settings: ChatSettings
+    posts: GroupCommit[NewMessage, Posted]
+
+
+def open_room(
+    database: Database, hub: Hub, ward: Ward, frames: Frames, scribe: Scribe, *,
+    settings: ChatSettings | None = None, meter: Meter | None = None,
+) -> ChatRoom:
+    """The room on these parts. `room.posts.drain()` before the database closes."""
+    settings = settings or ChatSettings()
+
+    async def write(uow: UnitOfWork, batch: Sequence[NewMessage]) -> Sequence[Posted | Exception]:
+        return await posting.post_messages(uow, scribe, batch)
+
+    posts = GroupCommit(database, write, most=settings.batch)
+    return ChatRoom(
+        database, hub, ward, meter or SilentMeter(), frames, scribe, ChatTranscript(), settings, posts
+    )
+
+
+async def open_session(room: ChatRoom, caller: Caller, session_id: SessionId) -> tuple[Session, Role]:
+    """The session, and the caller's role in it. Raises SessionNotFound."""
+    async with room.database.read() as conn:
+        return await queries.open_session(conn, caller, session_id)
+
+
+async def post(room: ChatRoom, new: NewMessage, once: Once | None = None) -> Posted:
+    """Post a message: with others in one commit, or in a unit of work of its own where policy or a key ask for it.
+
+    Raises SessionNotFound, ReadOnly, SessionArchived, AgentBusy, NoAgent, and what `idempotency.claim` raises.
+    """
+    if once is None:
+        try:
+            return await room.posts.submit(new)
+        except posting.NeedsOwnUnit:
+            pass
+    async with room.database.unit_of_work() as uow:
+        if once and (known := await once.claim(uow, room.scribe.now())):
+            return posted_of(known)
+        posted = await actions.post_alone(uow, room.scribe, room.transcript, new)
+        if once:
+            await once.remember(uow, stored_post(posted))
+    return posted
+
+
+async def ask(room: ChatRoom, session: NewSession, task: str, once: Once | None = None) -> Posted:
+    """A new session and its first message, in one unit of work. Raises UnknownAgent and what `post` raises."""
+    async with room.database.unit_of_work() as uow:
+        if once and (known := await once.claim(uow, room.scribe.now())):
+            return posted_of(known)
+        made = await actions.create_session(uow, room.scribe, session)
+        new = NewMessage(session.caller, session.caller, made.session_id, task, wants_answer=True)
+        posted = await actions.post_alone(uow, room.scribe, room.transcript, new)
+        if once:
+            await once.remember(uow, stored_post(posted))
+    return posted
+
+
+async def enter_or_create(room: ChatRoom, caller: Caller, session_id: SessionId) -> tuple[Session, Role]:
+    """The session of that name, made for the caller if there is none. Raises SessionNotFound for somebody else's."""
+    try:
+        return await open_session(room, caller, session_id)
+    except SessionNotFound:
+        new = NewSession(caller, room.settings.default_agent, session_id=session_id)
+    try:
+        async with room.database.unit_of_work() as uow:
+            return await actions.create_session(uow, room.scribe, new), "owner"
+    except NameTaken:
+        # Made at the same moment by another connection of this user; or it is somebody else's.
+        return await open_session(room, caller, session_id)

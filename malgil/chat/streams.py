@@ -1,0 +1,198 @@
+"""Answers as they are written: one turn's entries, from the log, for the doors that wait for one answer.
+
+Nothing is held while they wait: the tail belongs to the hub, connections to the database are borrowed per read.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+from starlette.responses import Response
+
+from malgil.agents import events
+from malgil.agents import queries as agents
+from malgil.agents.frames import FRAMES
+from malgil.agents.model import Draft, Turn
+from malgil.chat.doors import Answer
+from malgil.chat.errors import AnswerFailed, AnswerPending, NoAgent, TurnStopped
+from malgil.chat.model import Posted
+from malgil.chat.room import ChatRoom
+from malgil.kit import json
+from malgil.log import queries as log
+from malgil.log.errors import EpochChanged
+from malgil.log.model import DELTA, Cursor, Entry
+from malgil.realtime import sse
+from malgil.realtime.errors import Resync
+from malgil.realtime.framed import Framed, encode_event
+from malgil.realtime.sse import Events, EventStream
+from malgil.storage.database import Connection
+
+SHOWN = events.TERMINAL | {
+    DELTA, events.TurnStarted.kind, events.AnswerReset.kind, events.ToolStarted.kind, events.ToolFinished.kind,
+    events.ToolFailed.kind,
+}
+"""What a stream of one answer shows; that the turn was queued or changed hands is for those who follow the session."""
+
+Named = tuple[str, dict[str, Any]]
+
+_SEQ = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+
+async def turn_of(room: ChatRoom, posted: Posted) -> Turn:
+    """The turn that answers the message. Raises NoAgent when nobody will."""
+    async with room.database.read() as conn:
+        turn = await agents.turn_of_prompt(conn, posted.message_id)
+    if turn is None:
+        raise NoAgent(posted.session_id)
+    return turn
+
+
+async def locate(conn: Connection, session_id: str, after: str | None) -> Cursor:
+    """The position that a client names by a cursor, a seq or `start`; None is the end of the log.
+
+    Raises Invalid for what is none of these, EpochChanged for a cursor of another history or past the end of this.
+    """
+    epoch, heads = await log.heads(conn, [session_id])
+    head = heads.get(session_id, 0)
+    if after is None:
+        return Cursor(epoch, head)
+    if after == "start":
+        return Cursor(epoch, 0)
+    cursor = Cursor(epoch, int(after)) if _SEQ.fullmatch(after) else Cursor.parse(after)
+    if cursor.epoch != epoch or cursor.seq > head:
+        raise EpochChanged("This cursor is of another history; start without one.")
+    return cursor
+
+
+def session_events(room: ChatRoom, session_id: str, start: Cursor) -> EventStream:
+    """The whole session's log after `start`, for ever."""
+
+    async def written() -> Events:
+        async with room.hub.watch(session_id) as tail, aclosing(sse.session_events(tail, start.seq)) as events:
+            async for event in events:
+                yield event
+
+    return EventStream(written(), room.ward, cursor=str(start), meter=room.meter)
+
+
+async def native_answer(room: ChatRoom, turn: Turn, seen: str | None) -> Answer:
+    """The turn's entries as native frames; 204 when the client has `seen` the last of them."""
+    start = await _start(room, turn, seen)
+    return _stream(room, turn, start, lambda framed: framed.event, str(start)) if start else _nothing_left()
+
+
+async def named_answer(room: ChatRoom, turn: Turn, seen: str | None) -> Answer:
+    """The turn's entries as the named events of `/agent/chat/stream`; 204 when the client has `seen` the last."""
+    start = await _start(room, turn, seen)
+    if start is None:
+        return _nothing_left()
+    return _stream(room, turn, start, lambda framed: named(turn, framed), event_id(str(start), turn))
+
+
+async def _start(room: ChatRoom, turn: Turn, seen: str | None) -> Cursor | None:
+    async with room.database.read() as conn:
+        cursor = await locate(conn, turn.session_id, seen or str(turn.prompt_seq))
+    if turn.ended_seq is not None and cursor.seq >= turn.ended_seq:
+        return None
+    return cursor if cursor.seq > turn.prompt_seq else Cursor(cursor.epoch, turn.prompt_seq)
+
+
+def _stream(room: ChatRoom, turn: Turn, start: Cursor, encode: Callable[[Framed], bytes], first_id: str) -> Answer:
+    def project(framed: Framed) -> bytes | None:
+        return encode(framed) if _shown(turn, framed.entry) else None
+
+    def is_last(entry: Entry) -> bool:
+        return entry.kind in events.TERMINAL and _shown(turn, entry)
+
+    async def written() -> Events:
+        async with (
+            room.hub.watch(turn.session_id) as tail,
+            aclosing(sse.projected_events(tail, start.seq, project, is_last)) as shown,
+        ):
+            async for event in shown:
+                yield event
+
+    return EventStream(written(), room.ward, cursor=first_id, meter=room.meter)
+
+
+def _shown(turn: Turn, entry: Entry) -> bool:
+    return entry.kind in SHOWN and entry.data["message_id"] == turn.answer_id
+
+
+def _nothing_left() -> Response:
+    return Response(status_code=204)
+
+
+async def answer_of(room: ChatRoom, turn: Turn) -> tuple[Draft, Entry]:
+    """The whole answer and the entry that ended it. Raises AnswerPending when it takes too long."""
+    draft = Draft()
+    try:
+        async with asyncio.timeout(room.settings.answer_wait), room.hub.watch(turn.session_id) as tail:
+            async for batch in tail.follow(turn.prompt_seq):
+                for entry in (framed.entry for framed in batch if _shown(turn, framed.entry)):
+                    draft = draft.apply(entry)
+                    if entry.kind in events.TERMINAL:
+                        return draft, entry
+    except (TimeoutError, Resync):
+        # Waited too long, or this server is going away: the answer is written all the same.
+        pass
+    raise AnswerPending(turn.session_id, turn.answer_id)
+
+
+def finished(turn: Turn, draft: Draft, end: Entry) -> dict[str, Any]:
+    """What `POST /agent/chat` answers. Raises AnswerFailed, and TurnStopped for a turn that never began."""
+    data = end.data
+    if end.kind == events.TurnDropped.kind and data["state"] == "stopped":
+        raise TurnStopped(f"Message {turn.prompt_id!r} was taken back before it was answered.")
+    if end.kind == events.TurnDropped.kind or data["finish_reason"] == "failed":
+        raise AnswerFailed(failure(end)["message"])
+    return {
+        "session_id": turn.session_id, "message_id": turn.answer_id, "content": data["content"],
+        "tool_calls": [
+            {"call_id": c.call_id, "name": c.name, "arguments": c.arguments, "result": c.result} for c in draft.calls
+        ],
+        "tokens_used": data["tokens_used"], "latency_ms": data["latency_ms"], "finish_reason": data["finish_reason"],
+    }
+
+
+def failure(end: Entry) -> dict[str, str]:
+    """Code and text of a turn that did not answer."""
+    if end.data.get("state") == "stopped":
+        return {"code": TurnStopped.code, "message": "The question was taken back before it was answered."}
+    error = end.data.get("error") or {}
+    return {
+        "code": error.get("code", AnswerFailed.code), "message": error.get("message", "The agent could not answer.")
+    }
+
+
+def named(turn: Turn, framed: Framed) -> bytes:
+    """The entry as a named event of `/agent/chat/stream`; its id says how to come back to this turn."""
+    name, data = _named(turn, framed.entry)
+    return encode_event(json.dumps(data), event_id(framed.cursor, turn), name)
+
+
+def event_id(cursor: str, turn: Turn) -> str:
+    """`<cursor>@<turn>`: an EventSource sends it back with its first URL, and is not taken to ask again."""
+    return f"{cursor}@{turn.turn_id}"
+
+
+def _named(turn: Turn, entry: Entry) -> Named:
+    data = entry.data
+    face = {"session_id": turn.session_id, "message_id": turn.answer_id}
+    match entry.kind:
+        case events.TurnStarted.kind:
+            return "start", {"status": "started"} | face
+        case kind if kind == DELTA:
+            return "message", {"content": data["content"], "index": data["index"], "offset": data["offset"]}
+        case events.AnswerReset.kind:
+            return "reset", {"message_id": turn.answer_id, "attempt": data["attempt"], "offset": data["offset"]}
+        case events.ToolStarted.kind | events.ToolFinished.kind | events.ToolFailed.kind:
+            return "tool", FRAMES[entry.kind](entry)
+        case events.AnswerEnded.kind if data["finish_reason"] != "failed":
+            status = "stopped" if data["finish_reason"] == "stopped" else "completed"
+            used = {key: data[key] for key in ("tokens_used", "latency_ms", "finish_reason")}
+            return "done", {"status": status} | face | used
+        case _:
+            return "error", failure(entry) | face
