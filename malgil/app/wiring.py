@@ -1,0 +1,139 @@
+"""The composition root: the one place that knows every room and puts them together."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import httpx
+from starlette.types import ASGIApp
+
+from malgil import __version__
+from malgil.access.identity import Identity
+from malgil.access.tokens import TokenVerifier
+from malgil.agents.frames import FRAMES as AGENT_FRAMES
+from malgil.agents.offline.model import OfflineModel
+from malgil.agents.providers import ModelCatalogue, Provided
+from malgil.agents.runner import Runner
+from malgil.agents.settings import TurnSettings
+from malgil.agents.shop.tools import SHOP_TOOLS
+from malgil.agents.signals import turn_announcer
+from malgil.agents.toolbox import Toolbox
+from malgil.agents.worker import TurnWorker
+from malgil.agents.writer import PieceCommits, piece_commits
+from malgil.app import demo, rooms
+from malgil.app.asgi import Edge, build_asgi
+from malgil.app.housekeeping import keep_house
+from malgil.app.keys import token_keys
+from malgil.app.metering import MeteringAnnouncer
+from malgil.app.settings import Settings, SettingsError
+from malgil.chat.frames import FRAMES as CHAT_FRAMES
+from malgil.chat.room import ChatRoom, open_room
+from malgil.kit.clock import Clock, SystemClock
+from malgil.kit.ids import UlidIds
+from malgil.log import actions as log
+from malgil.log.model import Entry
+from malgil.log.scribe import Announce, Scribe
+from malgil.observe.metrics import DeliveryMeter, Metrics
+from malgil.realtime.announce import announcer
+from malgil.realtime.bus import MemoryBus
+from malgil.realtime.frames import Frames
+from malgil.realtime.hub import Hub
+from malgil.realtime.reader import DatabaseLog
+from malgil.realtime.ward import Ward
+from malgil.storage.database import Database
+
+OFFLINE = "offline"
+_JWKS_TIMEOUT = 10.0
+
+
+class Application:
+    """Everything that one process runs. `start` after `build`, `drain` when told to stop, `close` at the end."""
+
+    def __init__(
+        self, asgi: ASGIApp, worker: TurnWorker, ward: Ward, resources: AsyncExitStack, house: "asyncio.Task[None]"
+    ) -> None:
+        self.asgi = asgi
+        self.worker = worker
+        self._ward = ward
+        self._resources = resources
+        self._house = house
+
+    def start(self) -> None:
+        """Begin to answer; turns that an earlier life of this node left come first."""
+        self.worker.start()
+
+    async def drain(self) -> None:
+        """Hand running turns over, then send the clients away."""
+        await self.worker.drain()
+        await self._ward.drain()
+
+    async def close(self) -> None:
+        """Let go of everything, the database last."""
+        self._house.cancel()
+        await asyncio.wait([self._house])
+        await self._resources.aclose()
+
+
+async def build(settings: Settings, url: str, *, node: str, turns: TurnSettings | None = None) -> Application:
+    """The application on the migrated database at `url`. `node` names all lives of this installation's process."""
+    turns = turns or TurnSettings()
+    clock = SystemClock()
+    ids = UlidIds(clock)
+    metrics = Metrics(__version__)
+    meter = DeliveryMeter(metrics, clock)
+    bus = MemoryBus()
+    async with AsyncExitStack() as opening:
+        database = await _open_database(settings, url, opening)
+        metrics.watch_pool(database.pool_stats)
+        scribe = Scribe(ids, clock, _announce(MeteringAnnouncer(metrics), turn_announcer(bus), announcer(bus)))
+        async with database.unit_of_work() as uow:
+            await log.settle_epoch(uow)
+        await demo.install(database, clock, model=settings.llm_model)
+        frames = Frames(CHAT_FRAMES, AGENT_FRAMES)
+        hub = await opening.enter_async_context(Hub(DatabaseLog(database), bus, frames, meter=meter))
+        ward = await opening.enter_async_context(Ward(rooms.realtime(settings)))
+        room = open_room(database, hub, ward, frames, scribe, meter=meter)
+        opening.push_async_callback(room.posts.drain)
+        pieces = piece_commits(database, scribe)
+        opening.push_async_callback(pieces.drain)
+        runner = _runner(settings, turns, room, pieces, clock)
+        worker = TurnWorker(database, scribe, bus, runner, turns, owner=uuid.uuid4().hex, node=node)
+        edge = Edge(settings, room, ward, bus, ids, clock, metrics, meter)
+        asgi = build_asgi(edge, await _identity(settings, clock, opening))
+        house = asyncio.create_task(keep_house(database, scribe, turns), name="housekeeping")
+        return Application(asgi, worker, ward, opening.pop_all(), house)
+
+
+async def _open_database(settings: Settings, url: str, opening: AsyncExitStack) -> Database:
+    database = Database(
+        url, pool_size=settings.database_pool_size, max_overflow=settings.database_max_overflow,
+        timeout=settings.database_pool_timeout,
+    )
+    await database.open()
+    opening.push_async_callback(database.close)
+    return database
+
+
+async def _identity(settings: Settings, clock: Clock, opening: AsyncExitStack) -> Identity:
+    client = await opening.enter_async_context(httpx.AsyncClient(timeout=_JWKS_TIMEOUT))
+    dev = settings.auth_mode == "dev"
+    return Identity(TokenVerifier(token_keys(settings, clock, client), clock, dev=dev), dev=dev)
+
+
+def _runner(settings: Settings, turns: TurnSettings, room: ChatRoom, pieces: PieceCommits, clock: Clock) -> Runner:
+    if settings.llm_model != OFFLINE:
+        raise SettingsError([f"LLM_MODEL={settings.llm_model}: this version has the bundled model only: {OFFLINE}"])
+    offline = OfflineModel(clock, chunk_size=settings.stream_chunk_size, delay_ms=settings.stream_delay_ms)
+    catalogue = ModelCatalogue({OFFLINE: Provided(offline, continues_prefix=True)})
+    tools = {tool.name: tool for tool in SHOP_TOOLS}
+    toolbox = Toolbox(room.database, room.scribe, tools, timeout=turns.tool_timeout)
+    return Runner(room.database, room.scribe, room.transcript, pieces, catalogue, toolbox, turns)
+
+
+def _announce(*announcers: Announce) -> Announce:
+    async def announce(entries: Sequence[Entry]) -> None:
+        for one in announcers:
+            await one(entries)
+
+    return announce

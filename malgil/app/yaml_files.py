@@ -1,0 +1,103 @@
+"""The YAML files under `config/`: each key is another way to write one setting, and knows the line it stands on."""
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+# file → key → setting. A key that is not here is an error.
+YAML_KEYS: Final[dict[str, dict[str, str]]] = {
+    "api.yaml": {
+        "cors.origins": "cors_origins",
+        "timeouts.drain": "drain_timeout",
+        "timeouts.keep_alive": "keep_alive_timeout",
+        "timeouts.database_pool": "database_pool_timeout",
+        "body_limits.json": "json_body_limit",
+    },
+    "websocket.yaml": {
+        "connections.max": "ws_max_connections",
+        "connections.heartbeat_interval": "ws_heartbeat_interval",
+        "connections.timeout": "ws_connection_timeout",
+        "connections.message_size_limit": "ws_message_size_limit",
+        "sessions.replay_entries": "ws_replay_entries",
+        "sessions.replay_bytes": "ws_replay_bytes",
+    },
+}
+
+
+_NULL: Final = "tag:yaml.org,2002:null"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One setting in a file: its value and where it stands (`config/api.yaml:3: cors.origins`)."""
+
+    value: Any
+    where: str
+
+
+def read_files(folder: Path) -> tuple[dict[str, Found], list[str]]:
+    """The settings that the files of `folder` hold, by setting name, and what is wrong with the files."""
+    found: dict[str, Found] = {}
+    faults: list[str] = []
+    for name, keys in YAML_KEYS.items():
+        path = folder / name
+        if path.is_file():
+            _read(path, f"{folder.name}/{name}", keys, found, faults)
+    return found, faults
+
+
+def _read(path: Path, shown: str, keys: dict[str, str], found: dict[str, Found], faults: list[str]) -> None:
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as e:
+        line = e.problem_mark.line + 1 if e.problem_mark else 1
+        faults.append(f"{shown}:{line}: not YAML: {e.problem}")
+        return
+    except (OSError, ValueError, yaml.YAMLError) as e:
+        faults.append(f"{shown}: cannot be read: {e}")
+        return
+    if root is None:
+        return
+    if not isinstance(root, yaml.MappingNode):
+        faults.append(f"{shown}:1: want `key: value` lines")
+        return
+    for key, line, node in _leaves(root, "", set(keys)):
+        where = f"{shown}:{line}: {key}"
+        if key not in keys:
+            faults.append(f"{where}: no such key{_nearest(key, keys)}")
+        elif keys[key] in found:
+            faults.append(f"{where}: given twice")
+        else:
+            try:
+                found[keys[key]] = Found(_value(node), where)
+            except yaml.MarkedYAMLError as e:
+                faults.append(f"{where}: {e.problem}")
+
+
+def _leaves(node: yaml.MappingNode, prefix: str, keys: set[str]) -> list[tuple[str, int, yaml.Node]]:
+    """Every key of the file with its line; sections (`cors:`) are walked into, known keys and strangers are leaves."""
+    leaves: list[tuple[str, int, yaml.Node]] = []
+    for name, child in node.value:
+        key = f"{prefix}{name.value if isinstance(name, yaml.ScalarNode) else '?'}"
+        is_section = any(known.startswith(f"{key}.") for known in keys)
+        if is_section and isinstance(child, yaml.MappingNode):
+            leaves += _leaves(child, f"{key}.", keys)
+        elif not (is_section and child.tag == _NULL):  # an empty section says nothing
+            leaves.append((key, name.start_mark.line + 1, child))
+    return leaves
+
+
+def _value(node: yaml.Node) -> Any:
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _nearest(key: str, keys: dict[str, str]) -> str:
+    close = difflib.get_close_matches(key, keys, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(sorted(keys))}"
