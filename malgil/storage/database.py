@@ -21,6 +21,11 @@ Row: TypeAlias = asyncpg.Record
 Effect: TypeAlias = Callable[[], Awaitable[None]]
 
 LEAK_SECONDS = 60.0
+STILL_SECONDS = 10.0
+"""How long a transaction may stand still until PostgreSQL ends it. As long as a turn's lease: a process that freezes
+with locks in its hands must not keep others from taking over what it can no longer do."""
+
+_STILL = "SELECT set_config('idle_in_transaction_session_timeout', $1, $2)"
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +43,10 @@ class UnitOfWork:
 
     def after_commit(self, effect: Effect) -> None:
         self._effects.append(effect)
+
+    async def may_pause(self, seconds: float) -> None:
+        """Let this transaction stand still for so long, because something slow runs inside it."""
+        await self.conn.execute(_STILL, str(round(seconds * 1000)), True)
 
     async def run_effects(self) -> None:
         """Run and forget the queued effects; called by `Database.unit_of_work` only."""
@@ -129,6 +138,7 @@ class Database:
 
 
 async def _prepare(conn: Any) -> None:
+    await conn.execute(_STILL, str(round(STILL_SECONDS * 1000)), False)
     await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
 
 
