@@ -108,7 +108,7 @@ async def end_turn(uow: UnitOfWork, scribe: Scribe, transcript: Transcript, turn
     await store.mark_ended(uow.conn, turn.turn_id, entry.seq)
     await transcript.save_answer(uow, Answer(
         turn.session_id, turn.answer_id, turn.turn_id, turn.agent_id, entry.seq, ending.content,
-        ending.finish_reason, ending.tokens_used, fact.latency_ms, now, _metadata(turn, ending),
+        ending.finish_reason, ending.tokens_used, fact.latency_ms, entry.at, _metadata(turn, ending),
     ))
     failpoints.reach("turn.before_end_commit")
 

@@ -13,6 +13,7 @@ from malgil.agents.actions import Ending
 from malgil.agents.errors import AgentUnavailable, CannotContinue
 from malgil.agents.events import AnswerReset, FinishReason
 from malgil.agents.history import finished_steps, opening, prefix
+from malgil.agents.mending import mended, mended_json
 from malgil.agents.model import Call, Draft, Turn, plan_resume
 from malgil.agents.providers import ModelCatalogue, Provided
 from malgil.agents.queries import AgentRow
@@ -142,7 +143,7 @@ class Runner:
                 return "length" if response.finish_reason == "length" else "stop"
             for part in calls:
                 # An id of ours: what models give is unique within one response at best.
-                call = Call(self._scribe.new_id(CALL), part.tool_name, part.args_as_dict(), step,
+                call = Call(self._scribe.new_id(CALL), mended(part.tool_name), mended_json(part.args_as_dict()), step,
                             len(work.writer.text))
                 await self._call(work, call)
         return "length"

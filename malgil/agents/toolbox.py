@@ -16,7 +16,7 @@ from malgil.kit.ids import CallId
 from malgil.log.errors import Fenced
 from malgil.log.model import Append, Fact
 from malgil.log.scribe import Scribe
-from malgil.storage.database import Database
+from malgil.storage.database import STILL_SECONDS, Database
 
 _logger = logging.getLogger(__name__)
 
@@ -26,6 +26,9 @@ UNKNOWN = {
               "took effect. It was not run again. Check before asking for it once more."},
 }
 """What the model is told of a call that was started, has no logged result, and must not run twice."""
+
+
+_FAILED = {"code": "TOOL_FAILED", "message": "The tool failed."}
 
 
 class Toolbox:
@@ -67,18 +70,14 @@ class Toolbox:
             tool = self._tools.get(call.name)
             if tool is None:
                 raise MalgilError(f"There is no tool {call.name!r}.", code="TOOL_NOT_FOUND")
-            arguments = tool.parse(call.arguments)
-            async with asyncio.timeout(self._timeout):
-                return await self._run_and_log(turn, call, tool, arguments), False
-        except (Fenced, Unavailable):
-            raise
+            return await self._run_and_log(turn, call, tool, tool.parse(call.arguments)), False
+        except (Fenced, Unavailable, OSError):
+            raise  # not the tool's fault but the log's: it may even have committed
         except MalgilError as e:
             error = {"code": e.code, "message": e.detail}
-        except TimeoutError:
-            error = {"code": "TOOL_TIMEOUT", "message": f"The tool took longer than {self._timeout:g} s."}
         except Exception:
-            _logger.exception("tool %s failed", call.name)
-            error = {"code": "TOOL_FAILED", "message": "The tool failed."}
+            _logger.exception("the result of tool %s could not be kept", call.name)
+            error = _FAILED
         return await self.fail(turn, call, {"error": error}), True
 
     async def fail(self, turn: Turn, call: Call, result: dict[str, Any], *, unknown: bool = False) -> dict[str, Any]:
@@ -91,15 +90,34 @@ class Toolbox:
 
     async def _run_and_log(self, turn: Turn, call: Call, tool: Tool, arguments: Any) -> dict[str, Any]:
         async with self._database.unit_of_work() as uow:
+            await uow.may_pause(self._timeout + STILL_SECONDS)
             now = self._scribe.now()
             context = ToolContext(uow, turn.user_id, turn.tenant, CallId(call.call_id), now)
-            result = await tool.run(context, arguments)
+            result = await self._result(tool, context, arguments)
             failpoints.reach("tool.before_commit")
             fact = ToolFinished(
                 turn_id=turn.turn_id, message_id=turn.answer_id, call_id=call.call_id, name=call.name, result=result
             )
             await self._scribe.record(uow, Append(turn.session_id, [fact], fence=turn.fence))
         return result
+
+    async def _result(self, tool: Tool, context: ToolContext, arguments: Any) -> dict[str, Any]:
+        """What the tool answers within its time. Whatever it raises comes out as a MalgilError that says no more.
+
+        The limit is on the tool alone: one that could strike during the commit would call failed what was done. A
+        tool that failed because its connection is gone makes the end of the transaction fail too (Unavailable).
+        """
+        limit = asyncio.timeout(self._timeout)
+        try:
+            async with limit:
+                return await tool.run(context, arguments)
+        except MalgilError as e:
+            raise MalgilError(e.detail, code=e.code) from e
+        except Exception as e:
+            if limit.expired():
+                raise MalgilError(f"The tool took longer than {self._timeout:g} s.", code="TOOL_TIMEOUT") from e
+            _logger.exception("tool %s failed", tool.name)
+            raise MalgilError(_FAILED["message"], code=_FAILED["code"]) from e
 
     async def _record(self, turn: Turn, fact: Fact) -> None:
         async with self._database.unit_of_work() as uow:

@@ -91,7 +91,9 @@ class TurnWorker:
             if free > 0 and await self._claim(free):
                 continue
             try:
-                await asyncio.wait_for(self._wake.wait(), self._settings.scan_every)
+                # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the wake.
+                async with asyncio.timeout(self._settings.scan_every):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 

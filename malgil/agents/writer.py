@@ -7,6 +7,7 @@ is under way at a time, so pieces keep their order while pieces of many sessions
 import asyncio
 from collections.abc import Sequence
 
+from malgil.agents.mending import mended
 from malgil.agents.model import Turn
 from malgil.agents.settings import TurnSettings
 from malgil.kit import failpoints
@@ -61,7 +62,7 @@ class AnswerWriter:
             raise self._failure
         if not text:
             return
-        clean = _storable(text)
+        clean = mended(text)
         self._said.append(clean)
         self._buffer.append(clean)
         self._size += len(clean)
@@ -120,15 +121,10 @@ class AnswerWriter:
 
     async def _pause(self) -> None:
         try:
-            await asyncio.wait_for(self._hurry.wait(), self._settings.flush_every)
+            # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the hurry.
+            async with asyncio.timeout(self._settings.flush_every):
+                await self._hurry.wait()
         except TimeoutError:
             return
         finally:
             self._hurry.clear()
-
-
-def _storable(text: str) -> str:
-    """Model text with what no store can keep (NUL, lone surrogates) replaced, one character for one."""
-    if "\x00" not in text and text.isascii():
-        return text
-    return text.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -8,7 +8,6 @@ any check of its own and this statement is refused here.
 from collections.abc import Sequence
 from datetime import datetime
 
-from malgil.kit import json
 from malgil.log.model import DELTA, Append, Entry, Head, Piece, Position
 from malgil.storage.database import Connection, Row
 
@@ -208,7 +207,7 @@ def _entry(stream: str, row: Row) -> Entry:
 def durable_entry(append: Append, place: int, head: int, at: datetime) -> Entry:
     """The entry that `append.facts[place]` became when the stream's head stood at `head` before it."""
     fact = append.facts[place]
-    data = json.loads(fact.model_dump_json())
+    data = fact.model_dump(mode="json")
     seq = head + place + 1
     return Entry(append.stream, seq, seq, fact.kind, data, at, append.actor, fact.v)
 

@@ -39,7 +39,7 @@ class Client:
 
     def _frame(self, entry: Entry) -> dict[str, Any]:
         if entry.kind == DELTA:
-            return {"type": "stream_chunk", **entry.data}
+            return {"type": "stream_chunk", "pieces": entry.seq - entry.from_seq + 1, **entry.data}
         return FRAMES.get(entry.kind, lambda _: {"type": "message"})(entry)
 
     def _message(self, shown: Shown, frame: dict[str, Any]) -> None:
@@ -65,7 +65,7 @@ class Client:
         assert frame["index"] == shown.index, "a piece of the attempt was lost or doubled"
         assert frame["offset"] == len(shown.text), "the text does not join"
         assert frame["content"]
-        shown.index += 1
+        shown.index += frame["pieces"]
         shown.text += frame["content"]
 
     def _stream_reset(self, shown: Shown, frame: dict[str, Any]) -> None:
