@@ -16,7 +16,10 @@ def start(coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
         awaited = coroutine.send(None)
     except StopIteration:
         return None
-    return asyncio.create_task(_finish(_Rest(coroutine, awaited)))
+    task = asyncio.create_task(_finish(_Rest(coroutine, awaited)))
+    # A task cancelled before its first step never gets to the coroutine, which has begun and must be able to clean up.
+    task.add_done_callback(lambda _: coroutine.close())
+    return task
 
 
 async def _finish(rest: "_Rest") -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from websockets.frames import Frame, Opcode
 
-from malgil.log.model import DELTA, Cursor, Entry
+from malgil.log.model import DELTA, Entry
 from malgil.realtime.frames import Frames
 
 MERGED_BYTES = 16_384
@@ -18,36 +18,41 @@ def encode_event(data_json: str, event_id: str, name: str | None = None) -> byte
 
 
 class Framed:
-    """`text` is the native frame; the forms that transports need are made when the first of them asks."""
+    """`json` is the native frame in UTF-8; the forms that transports need are made when the first of them asks."""
 
-    __slots__ = ("_event", "_wire", "entry", "epoch", "from_seq", "seq", "size", "text")
+    __slots__ = ("_event", "_wire", "entry", "epoch", "from_seq", "json", "seq", "size")
 
     def __init__(self, entry: Entry, epoch: str, frames: Frames) -> None:
         self.entry = entry
         self.epoch = epoch
         self.seq = entry.seq
         self.from_seq = entry.from_seq
-        self.text = frames.encode(entry, epoch)
-        self.size = len(self.text) if self.text.isascii() else len(self.text.encode())
+        self.json = frames.encode(entry, epoch)
+        self.size = len(self.json)
         self._wire: bytes | None = None
         self._event: bytes | None = None
 
     @property
     def cursor(self) -> str:
-        return str(Cursor(self.epoch, self.seq))
+        return f"{self.epoch}.{self.seq}"
+
+    @property
+    def text(self) -> str:
+        """The native frame."""
+        return self.json.decode()
 
     @property
     def wire(self) -> bytes:
         """The native frame as an unmasked WebSocket text frame."""
         if self._wire is None:
-            self._wire = Frame(Opcode.TEXT, self.text.encode()).serialize(mask=False)
+            self._wire = Frame(Opcode.TEXT, self.json).serialize(mask=False)
         return self._wire
 
     @property
     def event(self) -> bytes:
         """The unnamed SSE event of the native frame."""
         if self._event is None:
-            self._event = encode_event(self.text, self.cursor)
+            self._event = b"id: %b\ndata: %b\n\n" % (self.cursor.encode(), self.json)
         return self._event
 
 

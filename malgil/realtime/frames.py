@@ -4,9 +4,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from malgil.kit import json
+from pydantic_core import to_json
+
 from malgil.kit.clock import rfc3339
-from malgil.log.model import DELTA, Cursor, Entry
+from malgil.log.model import DELTA, Entry
 
 Payload = dict[str, Any]
 Mapper = Callable[[Entry], Payload]
@@ -39,21 +40,24 @@ class Frames:
             self._mappers.update(mapping)
 
     def payload(self, entry: Entry, epoch: str) -> Payload:
-        """The frame with `seq`, `cursor` and, for a range, `from_seq`. Never raises.
+        """The frame with `seq`, `cursor` and, for a range, `from_seq`."""
+        return _placed(self._mappers.get(entry.kind, system)(entry), entry, epoch)
+
+    def encode(self, entry: Entry, epoch: str) -> bytes:
+        """`payload` as JSON, the bytes that every transport puts its own frame around. Never raises.
 
         A mapper that fails costs the entry its own look, not its place: a missing frame would be a hole.
         """
         try:
-            payload = self._mappers.get(entry.kind, system)(entry)
+            return to_json(self.payload(entry, epoch), inf_nan_mode="null")
         except Exception:
             _log.exception("no frame could be made of %s %s.%s", entry.kind, entry.stream, entry.seq)
-            payload = system(entry)
-        payload["seq"] = entry.seq
-        if entry.from_seq < entry.seq:
-            payload["from_seq"] = entry.from_seq
-        payload["cursor"] = str(Cursor(epoch, entry.seq))
-        return payload
+            return to_json(_placed(system(entry), entry, epoch))
 
-    def encode(self, entry: Entry, epoch: str) -> str:
-        """`payload` as JSON text."""
-        return json.dumps(self.payload(entry, epoch))
+
+def _placed(payload: Payload, entry: Entry, epoch: str) -> Payload:
+    payload["seq"] = entry.seq
+    if entry.from_seq < entry.seq:
+        payload["from_seq"] = entry.from_seq
+    payload["cursor"] = f"{epoch}.{entry.seq}"  # as Cursor writes it, without making one
+    return payload

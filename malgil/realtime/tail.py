@@ -21,7 +21,8 @@ from malgil.realtime.settings import MIB
 
 RING_ENTRIES = 256
 RING_BYTES = MIB
-PAGE = 500
+PAGE = 100
+"""Entries read at a time. A message may be 64 KiB, and every laggard may hold a page."""
 SLICE = 128
 """Followers served before the event loop gets a turn: a large session must not delay the others by more than that."""
 

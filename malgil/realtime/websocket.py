@@ -138,7 +138,7 @@ async def _refuse(send: Send, code: int, reason: str) -> None:
 
 def _plain(seconds: float) -> float:
     """Whole seconds without the `.0`, as clients of other languages expect them."""
-    return int(seconds) if seconds.is_integer() else seconds
+    return int(seconds) if seconds == int(seconds) else seconds
 
 
 def _query(scope: Scope, name: str) -> str | None:

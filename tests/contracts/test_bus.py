@@ -1,6 +1,5 @@
 """The promise of a bus, run over every adapter."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ import pytest
 
 from malgil.log.model import Entry
 from malgil.realtime.bus import Bus, MemoryBus, Message, presence_channel, session_channel, typing_channel, user_channel
+from tests.realtime.fakes import eventually
 
 Opening = Callable[[], AbstractAsyncContextManager[Bus]]
 
@@ -26,9 +26,7 @@ async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
 
 async def arrive(heard: list[Message], count: int) -> None:
     """Wait until so many messages were heard: an adapter may take its time."""
-    async with asyncio.timeout(5):
-        while len(heard) < count:
-            await asyncio.sleep(0.005)
+    await eventually(lambda: len(heard) >= count)
 
 
 def told(text: str) -> Message:
@@ -38,7 +36,8 @@ def told(text: str) -> Message:
 async def test_a_listener_hears_the_payload_as_it_was_sent(bus: Bus) -> None:
     heard: list[Message] = []
     bus.subscribe("c", heard.append)
-    entry = Entry("s", 7, 5, "message.created", {"content": "안녕 👋\n", "n": [1, None, 2.5]}, datetime.now(UTC), "kim", 2)
+    data = {"content": "안녕 👋\n", "n": [1, None, 2.5]}
+    entry = Entry("s", 7, 5, "message.created", data, datetime.now(UTC), "kim", 2)
     sent = Message("entries", (entry,), {"키": "값"})
     await bus.publish("c", sent)
     await arrive(heard, 1)

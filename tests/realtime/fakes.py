@@ -28,8 +28,9 @@ from malgil.realtime.frames import Frames
 from malgil.realtime.gate import Entered, Snapshot
 from malgil.realtime.hub import Hub
 from malgil.realtime.line import server_options
+from malgil.realtime.meter import Meter
 from malgil.realtime.settings import RealtimeSettings
-from malgil.realtime.sse import EventStream, session_events
+from malgil.realtime.sse import Entries, Events, EventStream, session_events
 from malgil.realtime.typing import Typing
 from malgil.realtime.ward import Ward
 from malgil.realtime.websocket import WebSocketEndpoint
@@ -54,6 +55,10 @@ def piece(stream: str, seq: int, index: int, offset: int, content: str, message_
     """A delta."""
     data = {"message_id": message_id, "attempt": 1, "index": index, "offset": offset, "content": content}
     return Entry(stream, seq, seq, DELTA, data, datetime.now(UTC))
+
+
+def _noted(entry: Entry) -> dict[str, Any]:
+    return {"type": "system", "event": "note", "text": entry.data["text"]}
 
 
 class FakeLog:
@@ -138,18 +143,21 @@ class FakeGate:
 class World:
     """One process: everything from the log to the endpoint, wired as app does it."""
 
-    def __init__(self, settings: RealtimeSettings, *, log: Any = None, interval: float | None = 0.05) -> None:
+    def __init__(
+        self, settings: RealtimeSettings, *, log: Any = None, interval: float | None = 0.05, meter: Meter | None = None
+    ) -> None:
         self.settings = settings
         self.log = log or FakeLog()
         self.bus = MemoryBus()
-        self.hub = Hub(self.log, self.bus, Frames(), interval=interval)
+        self.hub = Hub(self.log, self.bus, Frames({"note": _noted}), interval=interval, meter=meter)
         self.ward = Ward(settings)
         self.typing = Typing(self.bus, settings)
         self.gate = FakeGate(self)
         self.url = ""
         clock = SystemClock()
         self.endpoint = WebSocketEndpoint(
-            self.hub, self.gate, self.identify, self.ward, self.typing, ids=UlidIds(clock), clock=clock
+            self.hub, self.gate, self.identify, self.ward, self.typing, ids=UlidIds(clock), clock=clock,
+            meter=meter,
         )
 
     async def identify(self, scope: Scope) -> Caller:
@@ -164,21 +172,26 @@ class World:
     async def say(self, session_id: str, *texts: str) -> list[Entry]:
         """Commit, then announce."""
         entries = self.log.append(session_id, *texts)
-        await announcer(self.bus)(entries)
+        await self.tell(*entries)
         return entries
 
+    async def tell(self, *entries: Entry) -> None:
+        """Announce what was committed."""
+        await announcer(self.bus)(entries)
+
     async def events(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """`/events/{session_id}?after=<seq>`"""
+        """`/events/{session_id}?after=<seq>`, and `/made/…` for the same made by a generator."""
         session_id = scope["path_params"]["session_id"]
         after = int(parse_qs(scope["query_string"].decode()).get("after", ["0"])[0])
 
-        async def events() -> AsyncIterator[bytes]:
+        async def events() -> Events:
             async with self.hub.watch(session_id) as tail:
                 async for event in session_events(tail, after):
                     yield event
 
-        stream = EventStream(events(), self.ward, cursor=f"{self.log.epoch}.{after}")
-        await stream(scope, receive, send)
+        # The two kinds of streams must look alike from outside.
+        shown = events() if "/made/" in scope["path"] else Entries(self.hub, session_id, after)
+        await EventStream(shown, self.ward, cursor=f"{self.log.epoch}.{after}")(scope, receive, send)
 
     def connect(self, session_id: str, query: str = "", **options: Any) -> connect:
         return connect(f"ws{self.url}/ws/{session_id}{query}", proxy=None, compression=None, **options)
@@ -189,14 +202,15 @@ async def serving(settings: RealtimeSettings = QUICK, **options: Any) -> AsyncIt
     """A world behind a real uvicorn on a free port."""
     world = World(settings, **options)
 
-    class Events:
+    class Streams:
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
             await world.events(scope, receive, send)
 
     app = Starlette(routes=[
         WebSocketRoute("/ws/{session_id}", world.endpoint),
         WebSocketRoute("/ws/chat/{session_id}", world.endpoint),
-        Route("/events/{session_id}", Events()),
+        Route("/events/{session_id}", Streams()),
+        Route("/made/{session_id}", Streams()),
     ])
     with socket.create_server(("127.0.0.1", 0)) as listener:
         world.url = f"://127.0.0.1:{listener.getsockname()[1]}"

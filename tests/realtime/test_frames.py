@@ -5,7 +5,7 @@ import pytest
 from malgil.kit import json
 from malgil.log.model import DELTA, Entry
 from malgil.realtime.framed import Framed, encode_event, merge_deltas
-from malgil.realtime.frames import Frames
+from malgil.realtime.frames import Frames, Mapper
 from tests.realtime.fakes import note, piece
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -38,9 +38,10 @@ def test_rooms_give_their_own_frames() -> None:
     assert frames.payload(note("s", 1, "hi"), "e1") == {"type": "note", "text": "hi", "seq": 1, "cursor": "e1.1"}
 
 
-def test_a_mapper_that_fails_makes_no_hole(caplog: pytest.LogCaptureFixture) -> None:
-    frames = Frames({"note": lambda e: {"type": "note", "text": e.data["nothing"]}})
-    assert frames.payload(note("s", 1), "e1")["type"] == "system"
+@pytest.mark.parametrize("look", [lambda e: {"text": e.data["nothing"]}, lambda e: {"type": object()}])
+def test_a_mapper_that_fails_makes_no_hole(look: Mapper, caplog: pytest.LogCaptureFixture) -> None:
+    frame = json.loads(Frames({"note": look}).encode(note("s", 1), "e1"))
+    assert (frame["type"], frame["event"], frame["cursor"]) == ("system", "note", "e1.1")
     assert "no frame could be made of note s.1" in caplog.text
 
 
