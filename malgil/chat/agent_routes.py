@@ -44,7 +44,7 @@ async def chat(door: Door, request: Request) -> Response:
     "GET", "/chat/stream", summary="Ask an agent and see the answer grow",
     openapi_extra=describe(query=AskQuery, events=True),
     responses=answers(
-        403, 404, 409, 422,
+        403, 404, 409, 422, events=True,
         note="Server-sent events: `start`, `message` {content}, `tool`, `reset` (drop the text from `offset` on), "
         "and at last `done` or `error`.",
     ) | {204: {"description": "The answer has ended and the client has seen it all."}},

@@ -88,12 +88,14 @@ def describe(
 
 
 def answers(
-    *statuses: int, ok: int = 200, model: type[BaseModel] | None = None, note: str = ""
+    *statuses: int, ok: int = 200, model: type[BaseModel] | None = None, note: str = "", events: bool = False
 ) -> dict[int | str, Docs]:
     """`responses` of a route: its good answer and the problems it may give."""
     good: Docs = {"description": note or "As asked."}
     if model is not None:
         good["model"] = model
+    if events:
+        good["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
     return {ok: good, 401: _problem(401), **{status: _problem(status) for status in statuses}}
 
 

@@ -20,7 +20,6 @@ from malgil.storage.database import Connection
 
 EVENT_STREAM = "text/event-stream"
 
-
 MESSAGES = Doors("/api/chat/sessions/{session_id}", "Chat")
 
 
@@ -58,7 +57,8 @@ async def list_messages(door: Door, request: Request) -> Response:
 @MESSAGES.at(
     "POST", "/messages/stream", summary="Post a message and stream its answer",
     openapi_extra=describe(body=StreamMessage, session=True, idempotent=True, events=True),
-    responses=answers(403, 404, 409, 415, 422, note="Server-sent events: native frames of this answer alone.")
+    responses=answers(403, 404, 409, 415, 422, events=True,
+                      note="Server-sent events: native frames of this answer alone.")
     | {204: {"description": "The answer has ended and the client has seen it all."}},
 )
 async def stream_message(door: Door, request: Request) -> Answer:
@@ -76,7 +76,7 @@ async def stream_message(door: Door, request: Request) -> Answer:
 @MESSAGES.at(
     "GET", "/events", summary="The session's log, as a page or as a stream",
     openapi_extra=describe(query=ReadEvents, session=True, events=True),
-    responses=answers(404, 409, 422, model=EventPage),
+    responses=answers(404, 409, 422, model=EventPage, events=True),
 )
 async def events(door: Door, request: Request) -> Answer:
     """With `Accept: text/event-stream` a stream without end, otherwise a JSON page. `Last-Event-ID` resumes."""

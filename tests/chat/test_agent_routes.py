@@ -208,6 +208,11 @@ async def test_the_description_is_complete(app: FastAPI) -> None:
         assert ("requestBody" in operation) == (verb in ("post", "patch") and not path.endswith("/stop")), path
         named = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
         assert ("session_id" in named) == ("{session_id}" in path), path
+    streams = {
+        path for (_, path), operation in operations.items()
+        if "text/event-stream" in operation["responses"]["200" if "200" in operation["responses"] else "401"]["content"]
+    }
+    assert {path.rsplit("/", 1)[1] for path in streams} == {"stream", "events"}
     body = operations["post", "/agent/chat"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["additionalProperties"] is False
 

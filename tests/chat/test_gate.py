@@ -149,3 +149,18 @@ async def test_a_snapshot_is_one_moment(
     assert (after.partial, after.messages[-1]["content"]) == (None, "쓰는 중")
     with pytest.raises(SessionNotFound):
         await gate.snapshot(LEE, session.session_id)
+
+
+async def test_a_snapshot_misses_nothing_below_its_cursor(gate: ChatGate, room: ChatRoom) -> None:
+    session = await make_session(room, NewSession(KIM, None))
+    await post(room, say(session))
+
+    async def talk() -> None:
+        for k in range(150):
+            await post(room, say(session, str(k)))
+
+    talking = asyncio.create_task(talk())
+    while not talking.done():
+        shot = await gate.snapshot(KIM, session.session_id)
+        assert shot.messages[-1]["seq"] == shot.cursor.seq
+    await talking

@@ -25,6 +25,7 @@ from tests.chat.people import (
     LEE,
     Answerer,
     add_person,
+    eventually,
     log_of,
     make_session,
     say,
@@ -86,6 +87,24 @@ async def test_same_client_message_id_on_two_replicas_at_once(rooms: list[ChatRo
     assert sum(not one.duplicate for one in posted) == 1
     assert await counted(rooms[0], session) == 1
     assert await turns_of(rooms[0], session.session_id) == ["queued"]
+
+
+async def test_a_repeated_send_waits_for_the_first_that_is_not_committed_yet(
+    rooms: list[ChatRoom], session: Session
+) -> None:
+    async def waits() -> bool:
+        async with rooms[0].database.read() as conn:
+            return bool(await conn.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            ))
+
+    new = say(session, client_message_id="once")
+    async with rooms[0].database.unit_of_work() as uow:
+        (first,) = await post_messages(uow, rooms[0].scribe, [new])
+        second = asyncio.create_task(post(rooms[1], new))
+        await eventually(waits)
+    assert isinstance(first, Posted)
+    assert await second == replace(first, duplicate=True)
 
 
 async def test_the_id_belongs_to_its_sender_and_session(room: ChatRoom, session: Session) -> None:

@@ -98,6 +98,17 @@ async def test_what_is_not_ours_does_not_exist(
     assert (await kim.get(path)).json()["title"] == "배송 문의"
 
 
+async def test_a_deleted_session_is_nowhere(room: ChatRoom, kim: httpx.AsyncClient, session: Session) -> None:
+    async with room.database.unit_of_work() as uow:
+        await uow.conn.execute("UPDATE chat_sessions SET status = 'deleted'")
+    path = f"{SESSIONS}/{session.session_id}"
+    problem(await kim.get(path), 404, "SESSION_NOT_FOUND")
+    problem(await kim.get(f"{path}/messages"), 404, "SESSION_NOT_FOUND")
+    problem(await kim.post(f"{path}/messages", json={"content": "x"}), 404, "SESSION_NOT_FOUND")
+    problem(await kim.patch(path, json={"status": "active"}), 404, "SESSION_NOT_FOUND")
+    assert (await kim.get(SESSIONS)).json()["total"] == 0
+
+
 async def test_archive_and_restore(kim: httpx.AsyncClient, session: Session) -> None:
     path = f"{SESSIONS}/{session.session_id}"
     gone = {"message": "Session archived successfully", "session_id": session.session_id}
