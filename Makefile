@@ -4,6 +4,9 @@
 LOCK = .venv/bin/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --python-version 3.11 --group build
 
+# Where Python is told not to keep its bytecode, every start would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 serve:
 	@scripts/venv
 	@exec .venv/bin/malgil serve
