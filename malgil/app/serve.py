@@ -19,6 +19,7 @@ import uvloop
 
 from malgil.app import rooms
 from malgil.app.settings import Settings
+from malgil.app.supervise import kept_alive
 from malgil.app.wiring import Application, build
 from malgil.realtime.line import server_options
 from malgil.storage.data_dir import DataDirLock, node_id
@@ -62,11 +63,12 @@ async def _database_url(settings: Settings, stack: AsyncExitStack) -> str:
     postgres = EmbeddedPostgres(settings.data_dir)
     url = await asyncio.to_thread(postgres.start)
     stack.push_async_callback(asyncio.to_thread, postgres.stop)
+    await stack.enter_async_context(kept_alive(postgres))
     return url
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket's address taken, before anything else is started. Raises StorageUnusable-like PortTaken."""
+    """A listening socket's address taken, before anything else is started. Raises StorageUnusable."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -85,11 +87,14 @@ def _unbindable(host: str, port: int, error: OSError) -> StorageUnusable:
     match error.errno:
         case errno.EADDRINUSE:
             what = f"Port {port} on {host} is in use."
+            way_out = "Stop the program that has it, or choose another: SERVICE_PORT=8004 make serve"
         case errno.EACCES:
             what = f"Port {port} may not be used without more rights."
+            way_out = "Choose one above 1023: SERVICE_PORT=8004 make serve"
         case _:
             what = f"Cannot listen on {host}:{port}: {error.strerror or error}."
-    return StorageUnusable(what, "Stop the program that has it, or choose another: SERVICE_PORT=8004 make serve")
+            way_out = "Set SERVICE_HOST to an address of this machine, such as 127.0.0.1."
+    return StorageUnusable(what, way_out)
 
 
 class Server(uvicorn.Server):
@@ -121,8 +126,8 @@ class Server(uvicorn.Server):
 def _config(settings: Settings, application: Application) -> uvicorn.Config:
     return uvicorn.Config(
         application.asgi, **server_options(rooms.realtime(settings)), loop="none", lifespan="off", log_config=None,
-        log_level="warning", access_log=False, server_header=False, timeout_keep_alive=int(settings.keep_alive_timeout),
-        timeout_graceful_shutdown=int(settings.drain_timeout), backlog=_BACKLOG,
+        log_level="warning", access_log=False, server_header=False, proxy_headers=False, backlog=_BACKLOG,
+        timeout_keep_alive=int(settings.keep_alive_timeout), timeout_graceful_shutdown=int(settings.drain_timeout),
     )
 
 

@@ -18,7 +18,6 @@ TurnState = Literal["queued", "running", "completed", "failed", "stopped"]
 _REQUEST_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LAG_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _FIRST_PIECE_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0, 30.0)
-_BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
@@ -48,9 +47,6 @@ class Metrics:
 
         self.appends = Counter("malgil_log_appends", "Durable entries appended to the log", registry=registry)
         self.pieces = Counter("malgil_log_pieces", "Pieces of answers appended to the log", registry=registry)
-        self.batch_size = Histogram(
-            "malgil_group_commit_batch_size", "Writes that shared one transaction", ["writer"],
-            buckets=_BATCH_SIZES, registry=registry)
 
         self.turns = Counter("malgil_turns", "Turns that reached a state", ["state"], registry=registry)
         self.first_piece = Histogram(

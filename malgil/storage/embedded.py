@@ -92,14 +92,14 @@ class EmbeddedPostgres:
             if self.pgdata.exists() and any(self.pgdata.iterdir()):
                 raise StorageUnusable(
                     f"{self.pgdata} is not a whole PostgreSQL data folder (PG_VERSION is missing).",
-                    "Restore it from a backup (malgil restore), or move it away to begin with an empty database.",
+                    "Restore it from a backup, or move it away to begin with an empty database.",
                 )
             return
         made_by = (self.pgdata / "PG_VERSION").read_text().strip()
         if made_by != str(MAJOR):
             raise StorageUnusable(
                 f"{self.pgdata} was made by PostgreSQL {made_by}; this Malgil brings PostgreSQL {MAJOR}.",
-                f"Back it up with the Malgil that brought PostgreSQL {made_by} (malgil backup), move the folder away "
+                f"Back it up with the Malgil that brought PostgreSQL {made_by}, move the folder away "
                 "and restore it with this one; or set DATABASE_URL to a server that holds the data.",
             )
 

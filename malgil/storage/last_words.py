@@ -8,7 +8,7 @@ from malgil.storage.errors import StorageUnusable
 STILL_USED = "pre-existing shared memory block"
 
 _DAMAGED = "its files are damaged or missing"
-_RESTORE = "Restore the folder from a backup (malgil restore), or move it away to begin with an empty database."
+_RESTORE = "Restore the folder from a backup, or move it away to begin with an empty database."
 _MEMORY = "Give the container at least 64 MB of shared memory (docker run --shm-size=64m)."
 
 # (words of PostgreSQL, what they mean, the way out); the first that is found counts.

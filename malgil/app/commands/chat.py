@@ -198,11 +198,11 @@ class Client:
     def _show(self, frame: Any) -> None:
         if not isinstance(frame, dict):
             raise core.Faulty("a frame is a JSON object")
+        if frame.get("type") == "connected" and self._attempt:
+            self._screen.note("connected again")
         for update in self._conversation.feed(frame):
             self._screen.show(update)
         if frame.get("type") == "live":
-            if self._attempt:
-                self._screen.note("connected again")
             self._met, self._live, self._attempt = True, True, 0
 
     async def _say_typed(self, typed: "asyncio.Queue[str | None]") -> None:
