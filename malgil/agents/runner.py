@@ -108,9 +108,11 @@ class Runner:
         """The conversation as the turn answers it: its prompt last, prompts that wait behind it not yet said."""
         begun = turn.started_seq or turn.prompt_seq + 1
         most = self._settings.history_messages
-        said = await self._transcript.history(conn, turn.session_id, before_seq=begun, most=most)
-        prompt = await self._transcript.history(conn, turn.session_id, before_seq=turn.prompt_seq + 1, most=1)
-        return [one for one in said if one.sender_type == "agent" or one.seq < turn.prompt_seq] + prompt
+        said = await self._transcript.history(conn, turn.session_id, before_seq=turn.prompt_seq + 1, most=most)
+        # Read apart, or many waiting prompts would fill the window and push the conversation out of it.
+        later = await self._transcript.history(conn, turn.session_id, before_seq=begun, most=most)
+        answers = [one for one in later if one.sender_type == "agent" and one.seq > turn.prompt_seq]
+        return (said[:-1] + answers)[-most:] + said[-1:]
 
     async def _mend(self, turn: Turn, draft: Draft, provided: Provided) -> Draft:
         """Apply the takeover table: finish or give up dangling calls, reset a half step that cannot be continued."""

@@ -20,7 +20,8 @@ from tests.agents.tooling import Doing, tool
 
 async def answered(stage: Stage, *uses: Use) -> list[Any]:
     """What the model is given back for its calls, once the whole turn has gone well."""
-    stage.script.responses = [["잠시만요. ", *uses], ["됐어요."]]
+    numbered = [replace(use, place=n) for n, use in enumerate(uses)]
+    stage.script.responses = [["잠시만요. ", *numbered], ["됐어요."]]
     process = stage.start()
     turn = await stage.settled(new := await stage.ask())
     assert turn.status == "completed"
@@ -55,7 +56,7 @@ async def test_models_are_offered_the_agent_s_tools_that_are_installed(stage: St
 
 async def test_several_calls_run_in_order_and_answer_in_order(stage: Stage) -> None:
     stage.tools = tool("look", Doing()) | tool("order", Doing())
-    uses = [Use(name, {"what": f"{n}"}, call_id=f"m{n}", place=n) for n, name in enumerate(["look", "order", "look"])]
+    uses = [Use(name, {"what": f"{n}"}, call_id=f"m{n}") for n, name in enumerate(["look", "order", "look"])]
     assert await answered(stage, *uses) == [{"did": "0"}, {"did": "1"}, {"did": "2"}]
     assert await stage.effects() == ["0", "1", "2"]
     assert len({e.data["call_id"] for e in await tool_entries(stage)}) == 3
@@ -75,49 +76,51 @@ async def test_call_ids_are_ours(stage: Stage) -> None:
     assert [state for _, state in shown.tools] == ["started", "finished"] * 2
 
 
-@pytest.mark.parametrize(("raised", "error"), [
+FAILED = {"code": "TOOL_FAILED", "message": "The tool failed."}
+RAISED: list[tuple[Exception, dict[str, str]]] = [
     (ToolRefused("그 주문은 남의 것입니다."), {"code": "TOOL_REFUSED", "message": "그 주문은 남의 것입니다."}),
     (NotFound("No such order."), {"code": "NOT_FOUND", "message": "No such order."}),
-    (ZeroDivisionError("secret detail"), {"code": "TOOL_FAILED", "message": "The tool failed."}),
-    (ConnectionError("a remote service"), {"code": "TOOL_FAILED", "message": "The tool failed."}),
     (Unavailable("a remote service"), {"code": "UNAVAILABLE", "message": "a remote service"}),
     (Fenced("another stream"), {"code": "FENCED", "message": "another stream"}),
-    (TimeoutError("a remote service"), {"code": "TOOL_FAILED", "message": "The tool failed."}),
-])
-async def test_a_tool_that_raises_changes_nothing_and_says_why(
-    stage: Stage, raised: Exception, error: dict[str, str]
-) -> None:
-    stage.tools = tool("order", Doing(raises=raised), idempotent=False)
-    assert await answered(stage, Use("order")) == [{"error": error}]
+    (ZeroDivisionError("secret detail"), FAILED),
+    (ConnectionError("a remote service"), FAILED),
+    (TimeoutError("a remote service"), FAILED),
+]
+
+
+async def test_a_tool_that_raises_changes_nothing_and_says_why(stage: Stage) -> None:
+    stage.tools = {}
+    for n, (raised, _) in enumerate(RAISED):
+        stage.tools |= tool(f"t{n}", Doing(raises=raised), idempotent=False)
+    uses = [Use(name) for name in stage.tools]
+    assert await answered(stage, *uses) == [{"error": error} for _, error in RAISED]
     assert await stage.effects() == []
-    assert [e.kind for e in await tool_entries(stage)] == ["tool.started", "tool.failed"]
-    assert (await tool_entries(stage))[1].data["unknown"] is False
+    entries = await tool_entries(stage)
+    assert [e.kind for e in entries] == ["tool.started", "tool.failed"] * len(RAISED)
+    assert not any(e.data.get("unknown") for e in entries)
 
 
-@pytest.mark.parametrize("arguments", [
-    {"count": 0}, {"count": "many"}, {"more": 1}, "not json", "[1]", '"text"', "{", '{"what": "\\ud800"}',
-])
-async def test_arguments_that_do_not_fit_are_told_the_model(stage: Stage, arguments: dict[str, Any] | str) -> None:
+async def test_arguments_that_do_not_fit_are_told_the_model(stage: Stage) -> None:
     stage.tools = tool("order", run := Doing())
-    ((result,),) = [await answered(stage, Use("order", arguments))]
-    assert result["error"]["code"] == "INVALID_ARGUMENTS"
-    assert result["error"]["message"].startswith("order: ")
+    faulty: list[dict[str, Any] | str] = [
+        {"count": 0}, {"count": "many"}, {"more": 1}, "not json", "[1]", '"text"', "{", '{"what": "\\ud800"}',
+    ]
+    results = await answered(stage, *(Use("order", arguments) for arguments in faulty))
+    assert [result["error"]["code"] for result in results] == ["INVALID_ARGUMENTS"] * len(faulty)
+    assert all(result["error"]["message"].startswith("order: ") for result in results)
     assert run.calls == []
 
 
-@pytest.mark.parametrize(("name", "arguments", "told"), [
-    ("order", '{"what": "a\\u0000b"}', {"did": "a\ufffdb"}),
-    ("order", '{"a\\u0000b": {"c": ["\\u0000"]}}', "order: a\ufffdb: "),
-    ("or\x00der", {}, "There is no tool 'or\ufffdder'."),
-    ("or\ud800der", {}, "There is no tool 'or\ufffdder'."),
-    ("order", "\x00", "order: INVALID_JSON: "),
-])
-async def test_calls_that_no_store_can_keep_are_mended(
-    stage: Stage, name: str, arguments: dict[str, Any] | str, told: Any
-) -> None:
+async def test_calls_that_no_store_can_keep_are_mended(stage: Stage) -> None:
     stage.tools = tool("order", Doing())
-    (result,) = await answered(stage, Use(name, arguments))
-    assert result == told if isinstance(told, dict) else result["error"]["message"].startswith(told)
+    results = await answered(
+        stage, Use("order", '{"what": "a\\u0000b"}'), Use("order", '{"a\\u0000b": {"c": ["\\u0000"]}}'),
+        Use("or\x00der"), Use("or\ud800der"), Use("order", "\x00"),
+    )
+    assert results[0] == {"did": "a\ufffdb"}
+    starts = ["order: a\ufffdb: ", *["There is no tool 'or\ufffdder'."] * 2, "order: INVALID_JSON: "]
+    for result, start in zip(results[1:], starts, strict=True):
+        assert result["error"]["message"].startswith(start)
 
 
 async def test_a_tool_that_does_not_exist(stage: Stage) -> None:
@@ -156,10 +159,12 @@ async def test_the_time_limit_is_the_tool_s_not_the_commit_s(stage: Stage, monke
     assert [e.kind for e in await tool_entries(stage)] == ["tool.started", "tool.finished"]
 
 
-@pytest.mark.parametrize("result", [{"text": "a\x00b"}, {"text": "\ud800"}, {"bad": object()}, "no object", [1]])
-async def test_a_result_that_cannot_be_kept_is_no_result(stage: Stage, result: Any) -> None:
-    stage.tools = tool("order", Doing(result=result))
-    assert await answered(stage, Use("order")) == [{"error": {"code": "TOOL_FAILED", "message": "The tool failed."}}]
+async def test_a_result_that_cannot_be_kept_is_no_result(stage: Stage) -> None:
+    results: list[Any] = [{"text": "a\x00b"}, {"text": "\ud800"}, {"bad": object()}, "no object", [1]]
+    stage.tools = {}
+    for n, result in enumerate(results):
+        stage.tools |= tool(f"t{n}", Doing(result=result))
+    assert await answered(stage, *(Use(name) for name in stage.tools)) == [{"error": FAILED}] * len(results)
     assert await stage.effects() == [], "the effect went with it"
 
 
@@ -169,7 +174,7 @@ async def test_a_statement_that_fails_inside_the_tool(stage: Stage) -> None:
         return {}
 
     stage.tools = {"order": replace(tool("order", Doing())["order"], run=breaks)}
-    assert await answered(stage, Use("order")) == [{"error": {"code": "TOOL_FAILED", "message": "The tool failed."}}]
+    assert await answered(stage, Use("order")) == [{"error": FAILED}]
 
 
 async def test_a_statement_that_fails_and_is_hidden_by_the_tool(stage: Stage) -> None:
@@ -185,7 +190,7 @@ async def test_a_statement_that_fails_and_is_hidden_by_the_tool(stage: Stage) ->
         return result
 
     stage.tools = {"order": replace(tool("order", Doing())["order"], run=hides)}
-    assert await answered(stage, Use("order")) == [{"error": {"code": "TOOL_FAILED", "message": "The tool failed."}}]
+    assert await answered(stage, Use("order")) == [{"error": FAILED}]
     assert await stage.effects() == []
 
 

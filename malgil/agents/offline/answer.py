@@ -44,7 +44,9 @@ def compose(told: Sequence[Told], question: str, voice: Voice, *, denied: bool) 
             parts.append(_told(one.tool, one.step, question, voice))
         if one.ask and one.asker:
             what = ", ".join(_asked(parameter, voice) for parameter in one.ask)
-            parts.append(voice("ask", label=one.asker.label(voice.language), what=what))
+            # A tool that only reads has been answered by the list already; what is missing would say more about one.
+            template = "ask" if one.asker.acts or one.step is None else "ask_for_more"
+            parts.append(voice(template, label=one.asker.label(voice.language), what=what))
     return "\n\n".join(parts)
 
 

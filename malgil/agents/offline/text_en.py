@@ -13,6 +13,7 @@ SAY = {
     "no_tools": "No tools are connected right now, so I can only say hello.",
     "line": "- {text}",
     "ask": "For the {label}, please tell me: {what}.",
+    "ask_for_more": "To see one of them in detail, tell me: {what}.",
     "choices": "{what} (one of {choices})",
     "source": "(Source: the tool {label}, {name})",
     "failed": "The tool {label} ({name}) could not do it: {message}",

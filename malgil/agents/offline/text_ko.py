@@ -11,6 +11,7 @@ SAY = {
     "no_tools": "지금은 연결된 도구가 없어 인사에만 답할 수 있습니다.",
     "line": "- {text}",
     "ask": "{label}에 필요한 다음 내용을 알려 주세요: {what}.",
+    "ask_for_more": "한 건을 자세히 보시려면 다음을 알려 주세요: {what}.",
     "choices": "{what} ({choices} 중 하나)",
     "source": "(출처: {label} 도구, {name})",
     "failed": "{label} 도구({name})가 처리하지 못했습니다: {message}",
