@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from malgil.access.model import Caller
@@ -145,6 +145,7 @@ def _time(mark: str) -> datetime | None:
     """An RFC 3339 time with its offset; a `+` that a client did not escape arrives as a space."""
     try:
         moment = datetime.fromisoformat(re.sub(r" (\d\d:\d\d)$", r"+\1", mark))
-    except ValueError:
+        # In UTC it may lie before year 1 or after 9999, where neither Python nor the database can follow.
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else None
