@@ -77,7 +77,11 @@ class Hub:
 
         Raises StreamMissing, and Unavailable when the log cannot be read.
         """
-        watched = self._watched.get(session_id) or self._open(session_id)
+        watched = self._watched.get(session_id)
+        if watched is not None and watched.tail.fault is not None:
+            self._end(watched.tail, watched.tail.fault)  # it ended by itself, and those who watched it are leaving
+            watched = None
+        watched = watched or self._open(session_id)
         tail = watched.tail
         tail.watchers += 1
         try:

@@ -44,10 +44,11 @@ class Writer:
     """What both kinds have in common: heartbeats, and an eye on a client that does not read. `sending` is true while
     something is being written, and for ever when the end has been."""
 
-    __slots__ = ("_beat_at", "_beating", "_progress", "_stalled_at", "_wire", "due", "sending")
+    __slots__ = ("_beat_at", "_beating", "_progress", "_send", "_stalled_at", "_wire", "due", "sending")
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
+        self._send = wire.send
         self._beating: asyncio.Task[None] | None = None
         self._progress = -1
         self._stalled_at = asyncio.get_running_loop().time()
@@ -87,19 +88,16 @@ class Writer:
 
     async def _beat(self) -> None:
         try:
-            await self._wire.send(_HEARTBEAT)
+            await self._send(_HEARTBEAT)
         except OSError:
             _log.debug("a client had gone before its heartbeat")
         finally:
             self._beating = None
 
-    async def _write_body(self, body: bytes) -> None:
-        await self._wire.send({"type": "http.response.body", "body": body, "more_body": True})
-
     async def _write_end(self) -> None:
         """Nothing may be written after it, heartbeats neither."""
         self.sending = True
-        await self._wire.send(_END)
+        await self._send(_END)
 
     async def _cancel(self, *tasks: "asyncio.Task[None] | None") -> None:
         running = [task for task in (*tasks, self._beating) if task is not None]
@@ -137,7 +135,7 @@ class EventsWriter(Writer):
             async with aclosing(self._events) as events:
                 async for event in events:
                     self.sending = True
-                    await self._write_body(event)
+                    await self._send({"type": "http.response.body", "body": event, "more_body": True})
                     self.sending = False
         except asyncio.CancelledError:
             if not self._draining:
@@ -222,7 +220,7 @@ class EntriesWriter(Writer):
                 break
         if chunk:
             self.sending = True
-            await self._write_body(b"".join(chunk))
+            await self._send({"type": "http.response.body", "body": b"".join(chunk), "more_body": True})
             self.sending = False
 
     def _finish(self) -> None:

@@ -193,13 +193,16 @@ class World:
         shown = events() if "/made/" in scope["path"] else Entries(self.hub, session_id, after)
         await EventStream(shown, self.ward, cursor=f"{self.log.epoch}.{after}")(scope, receive, send)
 
-    def connect(self, session_id: str, query: str = "", **options: Any) -> connect:
-        return connect(f"ws{self.url}/ws/{session_id}{query}", proxy=None, compression=None, **options)
+    def connect(self, session_id: str, query: str = "", *, deflate: bool = False, **options: Any) -> connect:
+        compression = "deflate" if deflate else None
+        return connect(f"ws{self.url}/ws/{session_id}{query}", proxy=None, compression=compression, **options)
 
 
 @asynccontextmanager
-async def serving(settings: RealtimeSettings = QUICK, **options: Any) -> AsyncIterator[World]:
-    """A world behind a real uvicorn on a free port."""
+async def serving(
+    settings: RealtimeSettings = QUICK, *, server: dict[str, Any] | None = None, **options: Any
+) -> AsyncIterator[World]:
+    """A world behind a real uvicorn on a free port; `server` instead of our own options for it."""
     world = World(settings, **options)
 
     class Streams:
@@ -215,17 +218,17 @@ async def serving(settings: RealtimeSettings = QUICK, **options: Any) -> AsyncIt
     with socket.create_server(("127.0.0.1", 0)) as listener:
         world.url = f"://127.0.0.1:{listener.getsockname()[1]}"
         config = uvicorn.Config(
-            app, lifespan="off", log_config=None, access_log=False, **server_options(settings),
-            timeout_graceful_shutdown=2,
+            app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=2,
+            **(server or server_options(settings)),
         )
-        server = uvicorn.Server(config)
+        running = uvicorn.Server(config)
         async with world.hub, world.ward:
-            task = asyncio.create_task(server._serve([listener]))
-            await eventually(lambda: server.started)
+            task = asyncio.create_task(running._serve([listener]))
+            await eventually(lambda: running.started)
             try:
                 yield world
             finally:
-                server.should_exit = True
+                running.should_exit = True
                 await task
 
 

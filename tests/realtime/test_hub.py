@@ -212,6 +212,21 @@ async def test_a_page_of_another_epoch_is_not_shown() -> None:
             await tail.after(0)
 
 
+async def test_who_comes_after_a_gap_showed_a_new_epoch_starts_anew() -> None:
+    log, bus = FakeLog(), MemoryBus()
+    log.append("s", "a")
+    async with open_hub(log, bus) as hub, hub.watch("s") as tail:
+        log.epoch = "e2"
+        await tell(bus, log.append("s", "b", "c")[1:])
+        with pytest.raises(Resync):
+            await tail.wait(1)
+        async with hub.watch("s") as fresh:
+            assert (fresh.epoch, fresh.head) == ("e2", 3)
+            await tell(bus, log.append("s", "d"))
+            assert await collect(fresh, 3, 4) == [4]
+    assert bus._channels == {}
+
+
 async def test_a_log_that_lost_its_end_ends_every_follower() -> None:
     log, bus = FakeLog(), MemoryBus()
     log.append("s", *"abc")

@@ -48,7 +48,7 @@ PATIENT = replace(QUICK, stall_seconds=60, lag_bytes=1000 * MIB, merge_bytes=100
 async def test_it_is_closed_when_it_takes_nothing_for_too_long() -> None:
     async with serving(replace(QUICK, lag_bytes=1000 * MIB)) as world:
         with await never_reads(world, "/ws/s"):
-            await eventually(lambda: world.hub.sessions == 1)
+            await eventually(lambda: len(world.ward._patients) == 1)
             for _ in range(200):
                 await world.say("s", "x" * 60 * KIB)
             assert world.ward.sockets == 1
@@ -58,7 +58,7 @@ async def test_it_is_closed_when_it_takes_nothing_for_too_long() -> None:
 async def test_it_is_closed_at_once_when_it_lags_too_far() -> None:
     async with serving(replace(QUICK, stall_seconds=60)) as world:
         with await never_reads(world, "/ws/s"):
-            await eventually(lambda: world.hub.sessions == 1)
+            await eventually(lambda: len(world.ward._patients) == 1)
             for _ in range(300):
                 await world.say("s", "x" * 60 * KIB)
             await eventually(lambda: world.ward.sockets == 0)
@@ -67,7 +67,7 @@ async def test_it_is_closed_at_once_when_it_lags_too_far() -> None:
 async def test_if_it_reads_again_in_time_it_hears_4001() -> None:
     async with serving(replace(QUICK, stall_seconds=0.1, close_grace=20)) as world:
         with await never_reads(world, "/ws/s") as sock:
-            await eventually(lambda: world.hub.sessions == 1)
+            await eventually(lambda: len(world.ward._patients) == 1)
             for _ in range(200):
                 await world.say("s", "x" * 60 * KIB)
             (outlet,) = world.ward._patients

@@ -19,7 +19,6 @@ from malgil.realtime.sse import Entries, Events, EventStream, projected_events
 from malgil.realtime.ward import Ward
 from tests.realtime.fakes import QUICK, FakeLog, World, eventually, serving
 
-
 Following = Callable[..., AbstractAsyncContextManager["Reader"]]
 
 

@@ -159,6 +159,7 @@ async def test_garbage_for_ever_is_cut_short(world: World) -> None:
             async with asyncio.timeout(5):
                 while True:
                     await client.send("garbage")
+                    await asyncio.sleep(0)
         await eventually(lambda: world.ward.sockets == 0)
 
 
