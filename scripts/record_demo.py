@@ -95,7 +95,8 @@ class Stage:
         (folder / "bin").mkdir()
         (folder / "bin" / "malgil").symlink_to(program)
         self._environment = {
-            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HOME": str(folder), "LANG": "C.UTF-8",
+            "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HOME": str(folder), "HISTFILE": "/dev/null",
+            "LANG": "C.UTF-8",
             "TERM": "xterm-256color", "SERVICE_PORT": PORT, "LOG_LEVEL": "WARNING",
         }
 
