@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from malgil.agents import queries, store
 from malgil.agents.events import AnswerEnded, FinishReason, TurnDropped, TurnResumed, TurnStarted
-from malgil.agents.model import NewTurn, Turn
+from malgil.agents.model import Call, Draft, NewTurn, Turn
 from malgil.agents.queries import AgentRow
 from malgil.agents.transcript import Answer, Transcript
 from malgil.kit import failpoints
@@ -25,13 +25,18 @@ _STATUS: dict[FinishReason, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an answer ended: its whole text, why, and what it took. `tools` are the finished calls, for the message."""
+    """How an answer ended: its whole text, why, and what it took. `calls` are kept with the message."""
 
     content: str
     finish_reason: FinishReason
     tokens_used: int = 0
     error: dict[str, Any] | None = None
-    tools: tuple[dict[str, Any], ...] = ()
+    calls: tuple[Call, ...] = ()
+
+    @classmethod
+    def of(cls, draft: Draft, reason: FinishReason, *, error: dict[str, Any] | None = None) -> Self:
+        """The end of an answer as the draft has it; what its model used is not known then."""
+        return cls(draft.text, reason, error=error, calls=draft.calls)
 
 
 async def put_agent(uow: UnitOfWork, agent: AgentRow, now: datetime) -> None:
@@ -58,13 +63,15 @@ async def enqueue(uow: UnitOfWork, scribe: Scribe, turns: Sequence[tuple[NewTurn
 
 
 async def claim(
-    uow: UnitOfWork, scribe: Scribe, *, owner: str, node: str, lease: float, most: int, held: Sequence[str] = ()
+    uow: UnitOfWork, scribe: Scribe, *, owner: str, node: str, lease: float, most: int, held: Sequence[str] = (),
+    left_behind: bool = True,
 ) -> list[Turn]:
     """Take up to `most` turns that nobody runs, raise their fences, and log that they start or go on.
 
     `held` are those that the owner runs at this moment: they are not taken, even if their lease is over.
+    `left_behind`: take at once also what other owners on this node hold.
     """
-    turns = await store.claim(uow.conn, most, owner, node, lease, held)
+    turns = await store.claim(uow.conn, most, owner, node, lease, held, left_behind=left_behind)
     results = await scribe.record_many(
         uow, [Append(t.session_id, _claim_facts(t), new_fence=t.fence) for t in turns]
     )
@@ -136,7 +143,7 @@ async def close_turn(
     fence = await store.raise_fence(uow.conn, turn.turn_id)
     await log.append(uow, Append(turn.session_id, [], new_fence=fence), scribe.now())
     draft = await queries.draft(uow.conn, turn)
-    await end_turn(uow, scribe, transcript, replace(turn, fence=fence), Ending(draft.text, reason, error=error))
+    await end_turn(uow, scribe, transcript, replace(turn, fence=fence), Ending.of(draft, reason, error=error))
 
 
 async def _drop(
@@ -152,6 +159,8 @@ async def _drop(
 
 def _metadata(turn: Turn, ending: Ending) -> dict[str, Any]:
     found: dict[str, Any] = {"turn_id": turn.turn_id, "finish_reason": ending.finish_reason}
-    if ending.tools:
-        found["tools"] = list(ending.tools)
+    if ending.calls:
+        found["tools"] = [
+            {"name": c.name, "call_id": c.call_id, "arguments": c.arguments, "result": c.result} for c in ending.calls
+        ]
     return found

@@ -78,9 +78,7 @@ class Runner:
         finally:
             await work.writer.close()
         async with self._database.unit_of_work() as uow:
-            tools = tuple({"name": c.name, "call_id": c.call_id, "arguments": c.arguments, "result": c.result}
-                          for c in work.draft.calls)
-            ending = Ending(work.writer.text, reason, work.tokens, tools=tools)
+            ending = Ending(work.writer.text, reason, work.tokens, calls=work.draft.calls)
             await actions.end_turn(uow, self._scribe, self._transcript, turn, ending)
 
     async def _fail(self, turn: Turn, code: str, message: str) -> None:
@@ -88,7 +86,7 @@ class Runner:
         async with self._database.unit_of_work() as uow:
             draft = await queries.draft(uow.conn, turn)
             await actions.end_turn(
-                uow, self._scribe, self._transcript, turn, Ending(draft.text, "failed", error=error)
+                uow, self._scribe, self._transcript, turn, Ending.of(draft, "failed", error=error)
             )
 
     async def _take_up(self, turn: Turn) -> _Work:

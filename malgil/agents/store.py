@@ -17,8 +17,9 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[
 """
 
 # Claimable: the first queued turn of a session where none runs, a running turn whose lease is over, and a running
-# turn that an earlier life of this very node ($3) left behind. Not those that the claimer is still running ($5): a
-# process that was frozen for longer than its leases would take them from itself. SKIP LOCKED: another claimer has it.
+# turn that an earlier life of this very node ($3) left behind, while the claimer looks for such ($6). Not those that
+# the claimer is still running ($5): a process that was frozen for longer than its leases would take them from itself.
+# SKIP LOCKED: another claimer has it.
 _CLAIM = f"""
 WITH picked AS (
     SELECT turn_id AS id FROM turns t
@@ -26,7 +27,7 @@ WITH picked AS (
         (status = 'queued' AND NOT EXISTS (
             SELECT 1 FROM turns o WHERE o.session_id = t.session_id AND o.prompt_seq < t.prompt_seq
                 AND o.status IN ('queued', 'running')))
-        OR (status = 'running' AND (lease_until < clock_timestamp() OR (node = $3 AND owner <> $2))))
+        OR (status = 'running' AND (lease_until < clock_timestamp() OR ($6 AND node = $3 AND owner <> $2))))
     ORDER BY queued_at LIMIT $1 FOR UPDATE SKIP LOCKED
 )
 UPDATE turns SET status = 'running', owner = $2, node = $3, attempt = attempt + 1, fence = nextval('turn_fences'),
@@ -62,9 +63,9 @@ async def insert(conn: Connection, turns: Sequence[tuple[NewTurn, int]], now: da
 
 
 async def claim(
-    conn: Connection, most: int, owner: str, node: str, lease: float, held: Sequence[str]
+    conn: Connection, most: int, owner: str, node: str, lease: float, held: Sequence[str], *, left_behind: bool
 ) -> list[Turn]:
-    return [_turn(row) for row in await conn.fetch(_CLAIM, most, owner, node, lease, held)]
+    return [_turn(row) for row in await conn.fetch(_CLAIM, most, owner, node, lease, held, left_behind)]
 
 
 async def mark_started(conn: Connection, started: Sequence[tuple[str, int]]) -> None:

@@ -48,6 +48,9 @@ class TurnWorker:
         self._loops: list[asyncio.Task[None]] = []
         self._wake = asyncio.Event()
         self._draining = False
+        # Only until the first look around: two processes that share a node id (a copied DATA_DIR) would otherwise
+        # take every turn from each other until its attempts are used up.
+        self._left_behind = True
         self._unsubscribe: Unsubscribe | None = None
 
     @property
@@ -103,11 +106,12 @@ class TurnWorker:
             async with self._database.unit_of_work() as uow:
                 turns = await actions.claim(
                     uow, self._scribe, owner=self._owner, node=self._node, lease=self._settings.lease, most=most,
-                    held=list(self._runs),
+                    held=list(self._runs), left_behind=self._left_behind,
                 )
         except Exception as e:
             _logger.warning("turns could not be claimed: %s", e)
             return False
+        self._left_behind = self._left_behind and len(turns) == most
         if turns:
             failpoints.reach("turn.claimed")
         for turn in turns:

@@ -45,6 +45,16 @@ async def test_the_next_life_of_a_node_does_not_wait_for_the_lease(stage: Stage)
     assert len(await stage.claim("node-1")) == 1
 
 
+async def test_who_has_looked_around_leaves_the_living_of_its_node_alone(stage: Stage) -> None:
+    """Two processes may share a node id (a copied DATA_DIR): they must not take every turn from each other."""
+    await stage.ask()
+    await stage.claim("node-1")
+    async with stage.database.unit_of_work() as uow:
+        assert await actions.claim(
+            uow, stage.scribe, owner="twin", node="node-1", lease=9, most=9, left_behind=False
+        ) == []
+
+
 async def test_what_the_claimer_still_runs_is_not_taken(stage: Stage) -> None:
     new = await stage.ask()
     await stage.claim("node-1")
