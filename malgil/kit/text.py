@@ -1,5 +1,6 @@
 """Text that may enter the product: any Unicode but NUL and lone surrogates, which no UTF-8 store can keep."""
 
+import math
 import re
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ def storable(text: str) -> str:
 
 
 def storable_json(value: Any) -> Any:
-    """`value` itself when every string inside it, keys too, is storable; raises ValueError otherwise."""
+    """`value` itself when every string inside it, keys too, is storable and every number finite; else ValueError."""
     match value:
         case str():
             storable(value)
@@ -29,6 +30,8 @@ def storable_json(value: Any) -> Any:
         case list():
             for item in value:
                 storable_json(item)
+        case float() if not math.isfinite(value):
+            raise ValueError("a number is too large")
         case _:
             pass
     return value
@@ -38,4 +41,4 @@ Text = Annotated[str, AfterValidator(storable)]
 """A request field of storable text."""
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(storable_json)]
-"""A request field of free JSON whose strings are storable."""
+"""A request field of free JSON that can be stored as it is."""

@@ -1,5 +1,9 @@
 """Consumers of the whole log: projections, indexes, notifications. Exactly once, because position and effect commit
-together; never skipping, because they read only below the oldest running transaction (architecture.md)."""
+together; never skipping, because they read only below the oldest running transaction (architecture.md).
+
+Order: by (transaction id, number). A transaction that began early and appended late comes early, so entries of one
+stream may come in another order than their `seq`. What depends on that order compares `seq`, which is what orders.
+"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass

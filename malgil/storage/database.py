@@ -27,6 +27,9 @@ with locks in its hands must not keep others from taking over what it can no lon
 
 _STILL = "SELECT set_config('idle_in_transaction_session_timeout', $1, $2)"
 
+# The last is what asyncpg raises when a backend dies just before a statement; it is none of the other two.
+_DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 _log = logging.getLogger(__name__)
 
 
@@ -75,7 +78,7 @@ class Database:
                 self.url, min_size=1, max_size=self._most, init=_prepare, reset=_keep, timeout=self._timeout,
                 max_inactive_connection_lifetime=300.0, command_timeout=60.0,
             )
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as e:
+        except (*_DRIVER, OSError, TimeoutError) as e:
             raise Unavailable(f"The database cannot be reached: {e}", code="DATABASE_UNAVAILABLE") from e
 
     async def close(self) -> None:
@@ -99,12 +102,12 @@ class Database:
             raise Unavailable("The database is closed.", code="DATABASE_UNAVAILABLE")
         try:
             conn = await self._pool.acquire(timeout=self._timeout)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as e:
+        except (*_DRIVER, OSError, TimeoutError) as e:
             raise Unavailable("No database connection is free.", code="DATABASE_UNAVAILABLE") from e
         leak = asyncio.get_running_loop().call_later(LEAK_SECONDS, _report_leak, asyncio.current_task())
         try:
             yield conn
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError) as e:
+        except (*_DRIVER, ConnectionError) as e:
             if not _lost(conn, e):
                 raise
             raise Unavailable("The database connection was lost.", code="DATABASE_UNAVAILABLE") from e
@@ -117,7 +120,7 @@ class Database:
         try:
             if self._pool is not None:
                 await self._pool.release(conn)
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        except (*_DRIVER, OSError):
             _log.info("a database connection broke while it was given back", exc_info=True)
 
     @asynccontextmanager
@@ -149,11 +152,15 @@ async def _keep(conn: Any) -> None:
     """
 
 
+_GONE = (
+    asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError, asyncpg.InternalClientError, ConnectionError,
+)
+
+
 def _lost(conn: Connection, error: Exception) -> bool:
     """Whether `error` means that the connection is gone, rather than that a statement was refused."""
-    if isinstance(error, (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, ConnectionError)):
-        return True
-    if isinstance(error, (asyncpg.AdminShutdownError, asyncpg.CrashShutdownError)):
+    if isinstance(error, _GONE):
         return True
     try:
         return conn.is_closed()

@@ -36,7 +36,7 @@ def test_the_place_is_named() -> None:
         storable("말\ud800")
 
 
-@pytest.mark.parametrize("value", [{"a": "\0"}, {"\0": 1}, {"a": [{"b": ["\ud800"]}]}])
+@pytest.mark.parametrize("value", [{"a": "\0"}, {"\0": 1}, {"a": [{"b": ["\ud800"]}]}, {"a": [float("inf")]}])
 def test_strings_at_any_depth_are_looked_at(value: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         storable_json(value)
