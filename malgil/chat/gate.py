@@ -19,6 +19,8 @@ from malgil.log.model import Cursor
 from malgil.realtime.gate import Entered, Snapshot
 
 SNAPSHOT_MESSAGES = 200
+SNAPSHOT_CODE_POINTS = 128 * 1024
+"""How much text a snapshot carries: clients commonly refuse frames over 1 MiB. What is older is read over REST."""
 
 Frame = dict[str, Any]
 
@@ -57,7 +59,7 @@ class ChatGate:
             if turn is not None and turn.status == "running":
                 draft = await agents.draft(conn, turn)
                 partial = {"message_id": turn.answer_id, "content": draft.text, "attempt": turn.attempt}
-        return Snapshot(Cursor(epoch, heads[session_id]), page["messages"], partial)
+        return Snapshot(Cursor(epoch, heads[session_id]), _newest(page["messages"]), partial)
 
     async def _message(self, caller: Caller, session_id: SessionId, frame: Frame) -> list[Frame]:
         sent = _read_message(frame)
@@ -96,3 +98,11 @@ def _read_message(frame: Frame) -> MessageFrame:
         # A frame's sender is told one line, so it says what is wrong where.
         said = "; ".join(f"{fault['field']}: {fault['message']}" for fault in e.errors)
         raise Invalid(said, errors=e.errors) from e
+
+
+def _newest(messages: list[Frame]) -> list[Frame]:
+    """The last of the messages that fit into a snapshot; the very last one always does."""
+    size, first = 0, len(messages)
+    while first and (size := size + len(messages[first - 1]["content"])) <= SNAPSHOT_CODE_POINTS:
+        first -= 1
+    return messages[min(first, max(0, len(messages) - 1)):]

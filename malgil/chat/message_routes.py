@@ -69,8 +69,11 @@ async def stream_message(door: Door, request: Request) -> Answer:
     """
     caller = await door.authenticate(request)
     body = await read_body(request, StreamMessage)
+    seen = request.headers.get("last-event-id")
+    if seen:
+        Cursor.parse(seen)  # before anything is posted: who sends a bad one sends all of it again
     posted = await _post(door.room, request, caller, body, wants_answer=True)
-    return await native_answer(door.room, await turn_of(door.room, posted), request.headers.get("last-event-id"))
+    return await native_answer(door.room, await turn_of(door.room, posted), seen)
 
 
 @MESSAGES.at(

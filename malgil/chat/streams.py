@@ -6,7 +6,6 @@ Nothing is held while they wait: the tail belongs to the hub, connections to the
 import asyncio
 import re
 from collections.abc import Callable
-from contextlib import aclosing
 from typing import Any
 
 from starlette.responses import Response
@@ -23,10 +22,9 @@ from malgil.kit import json
 from malgil.log import queries as log
 from malgil.log.errors import EpochChanged
 from malgil.log.model import DELTA, Cursor, Entry
-from malgil.realtime import sse
 from malgil.realtime.errors import Resync
 from malgil.realtime.framed import Framed, encode_event
-from malgil.realtime.sse import Events, EventStream
+from malgil.realtime.sse import Entries, EventStream
 from malgil.storage.database import Connection
 
 SHOWN = events.TERMINAL | {
@@ -68,13 +66,8 @@ async def locate(conn: Connection, session_id: str, after: str | None) -> Cursor
 
 def session_events(room: ChatRoom, session_id: str, start: Cursor) -> EventStream:
     """The whole session's log after `start`, for ever."""
-
-    async def written() -> Events:
-        async with room.hub.watch(session_id) as tail, aclosing(sse.session_events(tail, start.seq)) as events:
-            async for event in events:
-                yield event
-
-    return EventStream(written(), room.ward, cursor=str(start), meter=room.meter)
+    shown = Entries(room.hub, session_id, start.seq)
+    return EventStream(shown, room.ward, cursor=str(start), meter=room.meter)
 
 
 async def native_answer(room: ChatRoom, turn: Turn, seen: str | None) -> Answer:
@@ -106,15 +99,8 @@ def _stream(room: ChatRoom, turn: Turn, start: Cursor, encode: Callable[[Framed]
     def is_last(entry: Entry) -> bool:
         return entry.kind in events.TERMINAL and _shown(turn, entry)
 
-    async def written() -> Events:
-        async with (
-            room.hub.watch(turn.session_id) as tail,
-            aclosing(sse.projected_events(tail, start.seq, project, is_last)) as shown,
-        ):
-            async for event in shown:
-                yield event
-
-    return EventStream(written(), room.ward, cursor=first_id, meter=room.meter)
+    shown = Entries(room.hub, turn.session_id, start.seq, project, is_last)
+    return EventStream(shown, room.ward, cursor=first_id, meter=room.meter)
 
 
 def _shown(turn: Turn, entry: Entry) -> bool:

@@ -151,6 +151,15 @@ async def test_a_snapshot_is_one_moment(
         await gate.snapshot(LEE, session.session_id)
 
 
+async def test_a_snapshot_stays_a_frame_that_clients_take(gate: ChatGate, room: ChatRoom) -> None:
+    session = await make_session(room, NewSession(KIM, None))
+    for _ in range(6):
+        await post(room, say(session, "말" * 32_000))
+    await post(room, say(session, "끝"))
+    shot = await gate.snapshot(KIM, session.session_id)
+    assert [len(m["content"]) for m in shot.messages] == [32_000, 32_000, 32_000, 32_000, 1]
+
+
 async def test_a_snapshot_misses_nothing_below_its_cursor(gate: ChatGate, room: ChatRoom) -> None:
     session = await make_session(room, NewSession(KIM, None))
     await post(room, say(session))
