@@ -20,6 +20,7 @@ from malgil.realtime.settings import RealtimeSettings
 EXTENSION = "malgil.line"
 LINGER_SECONDS = 15.0
 MOST_FRAGMENTS = 4096
+MOST_HEAD_BYTES = 65_536
 
 
 class Line(Protocol):
@@ -136,12 +137,28 @@ class HttpLine(HttpToolsProtocol):
 
     heard_at = 0.0
 
+    _head_bytes = -1
+    """Bytes of the request head that is being received; -1 outside of one."""
+
     def write(self, frame: bytes) -> bool:
         return False
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._head_bytes >= 0:
+            # httptools gathers a head of any size.
+            self._head_bytes += len(data)
+            if self._head_bytes > MOST_HEAD_BYTES:
+                self.send_400_response("The request head is too large.")
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._head_bytes = 0
         self.scope["extensions"] = {EXTENSION: {"line": self}}
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = -1
+        super().on_headers_complete()
 
     def unsent(self) -> int:
         return self.transport.get_write_buffer_size()

@@ -1,5 +1,8 @@
 """The line below a connection, and servers that have none."""
 
+import asyncio
+import contextlib
+
 import pytest
 
 from malgil.realtime.line import line_of, server_options
@@ -47,6 +50,21 @@ async def test_compressed_connections_get_compressed_frames() -> None:
         await frame(client)
         await world.say("s", "가" * 1000)
         assert (await frame(client))["text"] == "가" * 1000
+
+
+async def test_a_request_head_without_end_is_cut_off() -> None:
+    async with serving() as world:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(world.url.rpartition(":")[2]))
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+        sent = 0
+        with contextlib.suppress(ConnectionError):
+            while not reader.at_eof() and sent < 100:
+                writer.write(b"X-More: " + b"x" * 8_000 + b"\r\n")
+                sent += 1
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        writer.close()
+    assert sent < 20
 
 
 def test_the_server_is_told_the_limits() -> None:
