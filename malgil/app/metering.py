@@ -8,6 +8,7 @@ from malgil.log.model import DELTA, Entry
 from malgil.observe.metrics import Metrics, TurnState
 
 _ENDED: dict[str, TurnState] = {"stop": "completed", "length": "completed", "stopped": "stopped", "failed": "failed"}
+_MOST_SILENT = 10_000
 
 
 class MeteringAnnouncer:
@@ -25,6 +26,12 @@ class MeteringAnnouncer:
             else:
                 self._count_fact(entry)
 
+    def _begin(self, entry: Entry) -> None:
+        if len(self._silent) >= _MOST_SILENT:
+            # Begun here and ended by another process: nobody told us. The oldest is the likeliest.
+            del self._silent[next(iter(self._silent))]
+        self._silent[entry.data["message_id"]] = entry.at
+
     def _count_piece(self, entry: Entry) -> None:
         self._metrics.pieces.inc()
         begun = self._silent.pop(entry.data["message_id"], None)
@@ -37,7 +44,7 @@ class MeteringAnnouncer:
             case TurnQueued.kind:
                 self._metrics.turn_reached("queued")
             case TurnStarted.kind:
-                self._silent[entry.data["message_id"]] = entry.at
+                self._begin(entry)
                 self._metrics.turn_reached("running")
             case TurnResumed.kind:
                 self._metrics.takeovers.inc()

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from malgil.kit import json
-from malgil.kit.errors import FieldError, Invalid, MalgilError, TooLarge, UnsupportedType
+from malgil.kit.errors import FieldError, Invalid, MalgilError, TooLarge, Unavailable, UnsupportedType
 from malgil.observe.trace import current_trace_id
 
 PROBLEM: Final = "application/problem+json"
@@ -97,7 +97,9 @@ _INTERNAL: Final = MalgilError("Something went wrong here; the trace id names it
 
 
 async def _malgil(_request: Request, error: MalgilError) -> Response:
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if isinstance(error, Unavailable):
+        _log.warning("answered %d %s: %s", error.status, error.code, error.detail)
+    elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         _log.error("answered %d %s: %s", error.status, error.code, error.detail, exc_info=error)
     return problem(error)
 

@@ -35,7 +35,7 @@ async def events(response: httpx.Response) -> AsyncIterator[Event]:
 
 
 async def say(socket: ClientConnection, **frame: Any) -> None:
-    await socket.send(json.dumps(frame))
+    await socket.send(json.dumps(frame, ensure_ascii=False))
 
 
 async def hear(socket: ClientConnection, kind: str, *, seconds: float = 15.0) -> Frame:

@@ -1,0 +1,62 @@
+"""The API as it describes itself, and the layers in front of it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from malgil.app.settings import Settings
+from malgil.app.wiring import build
+
+PATHS = {
+    "/health": {"get"}, "/health/live": {"get"}, "/health/ready": {"get"}, "/health/detailed": {"get"},
+    "/metrics": {"get"}, "/agent/chat": {"post"}, "/agent/chat/stream": {"get"},
+    "/api/chat/sessions": {"get", "post"}, "/api/chat/sessions/{session_id}": {"get", "patch", "delete"},
+    "/api/chat/sessions/{session_id}/read": {"post"}, "/api/chat/sessions/{session_id}/stop": {"post"},
+    "/api/chat/sessions/{session_id}/messages": {"get", "post"},
+    "/api/chat/sessions/{session_id}/messages/stream": {"post"},
+    "/api/chat/sessions/{session_id}/events": {"get"},
+}
+
+
+@pytest.fixture
+async def http(database_url: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    settings = Settings(data_dir=tmp_path, cors_origins=["https://app.example.com"])
+    application = await build(settings, database_url, node="test")
+    transport = httpx.ASGITransport(application.asgi)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        yield client
+    await application.drain()
+    await application.close()
+
+
+async def test_the_description_is_whole(http: httpx.AsyncClient) -> None:
+    described = (await http.get("/openapi.json")).json()
+    assert {path: set(verbs) for path, verbs in described["paths"].items()} == PATHS
+    routes = [(path, route) for path, verbs in described["paths"].items() for route in verbs.values()]
+    assert [path for path, route in routes if not route.get("summary")] == []
+    assert [path for path, route in routes if "requestBody" in route and "'examples'" not in str(route)] == []
+    ids = [route["operationId"] for _, route in routes]
+    assert len(set(ids)) == len(ids)
+    for page in ("/docs", "/redoc"):
+        assert (await http.get(page)).status_code == 200
+
+
+async def test_every_answer_has_a_trace_id(http: httpx.AsyncClient) -> None:
+    for path in ("/health", "/nowhere", "/api/chat/sessions/sess_none"):
+        assert (await http.get(path)).headers["x-trace-id"].startswith("trace_")
+
+
+async def test_cors_for_those_who_are_listed(http: httpx.AsyncClient) -> None:
+    good = await http.get("/health", headers={"Origin": "https://app.example.com"})
+    assert good.headers["access-control-allow-origin"] == "https://app.example.com"
+    other = await http.get("/health", headers={"Origin": "https://evil.example"})
+    assert "access-control-allow-origin" not in other.headers
+    refused = await http.post("/agent/chat", json={"task": "a"}, headers={"Origin": "https://evil.example"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "ORIGIN_REFUSED")
+
+
+async def test_a_body_past_the_limit(http: httpx.AsyncClient) -> None:
+    refused = await http.post("/agent/chat", content=b" " * (2 << 20), headers={"Content-Type": "application/json"})
+    assert (refused.status_code, refused.json()["code"]) == (413, "TOO_LARGE")
