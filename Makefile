@@ -30,10 +30,11 @@ bench:
 	@scripts/venv dev
 	@exec .venv/bin/python -m bench
 
-# kill -9 at every failpoint, again and again.
+# kill -9 at every failpoint and between any two pieces, 200 seeded rounds. CHAOS="--rounds 20 --seed 7" for others.
+CHAOS ?= --rounds 200 --seed 1
 chaos:
 	@scripts/venv dev
-	@exec .venv/bin/python -m pytest tests/crash
+	@exec .venv/bin/python -m tests.crash $(CHAOS)
 
 # LOCK_FLAGS=--upgrade takes the newest versions.
 lock:
