@@ -156,7 +156,8 @@ class Runner:
             await work.writer.flush()
             await work.writer.close()
             work.draft = await self._reset(work.turn, work.draft)
-            work.writer = AnswerWriter(self._pieces, work.turn, self._settings, text=work.draft.text)
+            work.writer = AnswerWriter(self._pieces, work.turn, self._settings, text=work.draft.text,
+                                       index=work.writer.index)
             return await self._ask(work, "")
 
     async def _ask(self, work: _Work, begun: str) -> ModelResponse:

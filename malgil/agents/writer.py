@@ -31,15 +31,20 @@ def piece_commits(database: Database, scribe: Scribe) -> PieceCommits:
 
 
 class AnswerWriter:
-    """Buffers text and logs it under the turn's fence, each piece as it stood when its time came."""
+    """Buffers text and logs it under the turn's fence, each piece as it stood when its time came.
 
-    def __init__(self, pieces: PieceCommits, turn: Turn, settings: TurnSettings, *, text: str) -> None:
+    `text` is what the answer begins with, `index` that of the next piece: it counts on within an attempt.
+    """
+
+    def __init__(
+        self, pieces: PieceCommits, turn: Turn, settings: TurnSettings, *, text: str, index: int = 0
+    ) -> None:
         self._pieces = pieces
         self._turn = turn
         self._settings = settings
         self._said = [text] if text else []
         self._offset = len(text)
-        self._index = 0
+        self.index = index
         self._buffer: list[str] = []
         self._size = 0
         self._due: str | None = None
@@ -114,10 +119,10 @@ class AnswerWriter:
         failpoints.reach("turn.before_append")
         turn = self._turn
         await self._pieces.submit(Piece(
-            turn.session_id, turn.fence, turn.answer_id, turn.attempt, self._index, self._offset, content
+            turn.session_id, turn.fence, turn.answer_id, turn.attempt, self.index, self._offset, content
         ))
         self._offset += len(content)
-        self._index += 1
+        self.index += 1
 
     async def _pause(self) -> None:
         try:

@@ -71,7 +71,7 @@ class Client:
     def _stream_reset(self, shown: Shown, frame: dict[str, Any]) -> None:
         assert frame["attempt"] == shown.attempt
         assert 0 <= frame["offset"] <= len(shown.text)
-        shown.text, shown.index = shown.text[: frame["offset"]], 0
+        shown.text = shown.text[: frame["offset"]]
         shown.resets.append(frame["offset"])
 
     def _tool(self, shown: Shown, frame: dict[str, Any]) -> None:

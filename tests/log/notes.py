@@ -97,8 +97,10 @@ async def read_all(database: Database, stream: str, *, after: int = 0, limit: in
     """Everything after a seq, read in pages of `limit`, as a reader would."""
     found: list[Entry] = []
     async with database.read() as conn:
-        while page := await queries.read(conn, stream, after=found[-1].seq if found else after, limit=limit):
+        while page := await queries.read(conn, stream, after=after, limit=limit):
+            assert page[0].seq > after, "a reader would never come to the end"
             found += page
+            after = page[-1].seq
     return found
 
 

@@ -116,6 +116,16 @@ async def test_a_transaction_that_appends_late_is_not_skipped_either(log: Databa
     assert await seen.until(2) == ["old", "young"]
 
 
+async def test_entries_of_one_stream_may_come_in_another_order_than_their_seq(log: Database) -> None:
+    """The price of the order by transaction; `seq` tells."""
+    seen = Seen(log)
+    async with begun(log) as old:
+        await note(log, "a", "seq 1")
+        await actions.append(old, Append("a", [Noted(text="seq 2")]), NOW)
+    assert await seen.until(2) == ["seq 2", "seq 1"]
+    assert sorted(one.entry.seq for batch in seen.batches for one in batch) == [1, 2]
+
+
 async def test_one_transaction_appending_twice_around_another_keeps_its_place(log: Database) -> None:
     seen = Seen(log)
     async with begun(log, "a", "first") as old:
