@@ -1,6 +1,6 @@
 """The ASGI application: routes, sockets, and the layers in front of them.
 
-    trace → metrics → problems → cross-site guard → CORS → body limit → routes
+    trace → metrics → problems → cross-site guard → CORS → body limit → sockets and chat's routes, else FastAPI
 """
 
 from collections.abc import Awaitable, Callable
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
-from starlette.routing import WebSocketRoute
+from starlette.routing import Router, WebSocketRoute
 from starlette.types import ASGIApp, Scope
 
 from malgil import __version__
 from malgil.access.identity import Identity, query_token
 from malgil.access.model import Caller
-from malgil.app import health, problems, rooms
+from malgil.app import health, plain, problems, rooms
 from malgil.app.body_limit import BodyLimitLayer
 from malgil.app.guard import OriginLayer
 from malgil.app.settings import Settings
@@ -60,11 +60,11 @@ def build_asgi(edge: Edge, identity: Identity) -> ASGIApp:
     authenticate = _authenticator(identity)
     found = health.checks(edge.room.database, edge.settings.data_dir, edge.clock)
     api.include_router(health.build_router(found, edge.metrics, edge.clock))
-    api.include_router(chat.build_router(edge.room, authenticate))
+    described = chat.build_router(edge.room, authenticate)
+    api.include_router(described)
     endpoint = _socket(edge, identity)
-    for path in ("/ws/chat/{session_id}", "/ws/{session_id}"):
-        api.router.routes.append(WebSocketRoute(path, endpoint))
-    return _layers(api, edge)
+    sockets = [WebSocketRoute(path, endpoint) for path in ("/ws/chat/{session_id}", "/ws/{session_id}")]
+    return _layers(Router([*sockets, *plain.routes(described)], redirect_slashes=False, default=api), edge)
 
 
 def _layers(api: ASGIApp, edge: Edge) -> ASGIApp:

@@ -74,8 +74,7 @@ class ProblemLayer:
             return
         except Exception as e:
             answer = _answer(e)
-            if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                _log.exception("%s %s failed", scope["method"], scope["path"])
+            _report(e, answer.status_code, f"{scope['method']} {scope['path']}")
             if not started:
                 await answer(scope, receive, send)
             elif not finished:
@@ -93,14 +92,19 @@ def _answer(error: Exception) -> Response:
             return problem(_INTERNAL)
 
 
+def _report(error: Exception, status: int, where: str) -> None:
+    """A fault of ours with its stack; a part that is away in one line, for there may be thousands of them."""
+    if isinstance(error, Unavailable):
+        _log.warning("%s: answered %d %s: %s", where, error.status, error.code, error.detail)
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _log.error("%s failed", where, exc_info=error)
+
+
 _INTERNAL: Final = MalgilError("Something went wrong here; the trace id names it for the operator.")
 
 
 async def _malgil(_request: Request, error: MalgilError) -> Response:
-    if isinstance(error, Unavailable):
-        _log.warning("answered %d %s: %s", error.status, error.code, error.detail)
-    elif error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        _log.error("answered %d %s: %s", error.status, error.code, error.detail, exc_info=error)
+    _report(error, error.status, "a route")
     return problem(error)
 
 

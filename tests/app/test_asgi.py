@@ -60,3 +60,23 @@ async def test_cors_for_those_who_are_listed(http: httpx.AsyncClient) -> None:
 async def test_a_body_past_the_limit(http: httpx.AsyncClient) -> None:
     refused = await http.post("/agent/chat", content=b" " * (2 << 20), headers={"Content-Type": "application/json"})
     assert (refused.status_code, refused.json()["code"]) == (413, "TOO_LARGE")
+
+
+async def test_what_chat_s_routes_do_not_match_is_a_problem_all_the_same(http: httpx.AsyncClient) -> None:
+    """They are served past FastAPI, which still answers for wrong methods and paths; no GET is started by a HEAD."""
+    for method, path in (
+        ("PUT", "/api/chat/sessions"), ("HEAD", "/agent/chat/stream"), ("DELETE", "/agent/chat"),
+        ("PUT", "/api/chat/sessions/s/messages"),
+    ):
+        answer = await http.request(method, path, params={"task": "x"})
+        assert answer.status_code == 405, (method, path)
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert (await http.get("/api/chat/nowhere")).json()["code"] == "NOT_FOUND"
+    assert (await http.get("/api/chat/sessions")).json()["total"] == 0
+
+
+async def test_requests_are_counted_by_their_route(http: httpx.AsyncClient) -> None:
+    await http.get("/api/chat/sessions/sess_none/messages")
+    counted = (await http.get("/metrics")).text
+    assert 'route="/api/chat/sessions/{session_id}/messages",status="404"' in counted
+    assert "sess_none" not in counted
