@@ -30,7 +30,10 @@ class Line(Protocol):
         ...
 
     def write(self, frame: bytes) -> bool:
-        """Send a WebSocket frame as it stands if the socket takes it now; False if ASGI's send must be awaited."""
+        """Send a WebSocket frame, or a piece of a response's body, as it stands if the socket takes it now.
+
+        False if ASGI's send must be awaited.
+        """
         ...
 
     def unsent(self) -> int:
@@ -141,7 +144,16 @@ class HttpLine(HttpToolsProtocol):
     """Bytes of the request head that is being received; -1 outside of one."""
 
     def write(self, frame: bytes) -> bool:
-        return False
+        # One chunk of the response under way, past the `send`s that the layers have wrapped around uvicorn's: they look
+        # at how a response starts and ends, never at what is in between. While a request waits behind this one on the
+        # connection, uvicorn's `cycle` is that one already. What else is asked here is what uvicorn's send asks.
+        cycle = self.cycle
+        if self.pipeline or cycle.disconnected or cycle.response_complete or not cycle.chunked_encoding:
+            return False
+        if self.flow.write_paused:
+            return False
+        self.transport.write(b"%x\r\n%b\r\n" % (len(frame), frame))
+        return True
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -218,10 +218,11 @@ class EntriesWriter(Writer):
             self._over = self._is_last(framed.entry)
             if self._over or size >= CHUNK_BYTES:
                 break
-        if chunk:
-            self.sending = True
-            await self._send({"type": "http.response.body", "body": b"".join(chunk), "more_body": True})
-            self.sending = False
+        if not chunk or self._wire.line.write(body := b"".join(chunk)):
+            return
+        self.sending = True
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        self.sending = False
 
     def _finish(self) -> None:
         if self._over:
