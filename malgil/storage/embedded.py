@@ -174,6 +174,8 @@ class EmbeddedPostgres:
             (self.pgdata / "postmaster.pid").unlink(missing_ok=True)  # empty or cut short, by a full disk
         if self.log_file.exists() and self.log_file.stat().st_size > LOG_MOST:
             self.log_file.replace(self.log_file.with_suffix(".log.old"))
+        if self._child is not None:
+            self._child.poll()  # buries the one before, which would stay a zombie otherwise
         with self.log_file.open("ab") as log:
             self._log_start = log.tell()
             self._child = subprocess.Popen(

@@ -150,6 +150,7 @@ async def test_data_of_a_newer_malgil_is_refused_and_kept(used: Node) -> None:
     conn = await asyncpg.connect(postgres.start())
     known = await conn.fetchval("SELECT version_num FROM alembic_version")
     await conn.execute("UPDATE alembic_version SET version_num = '9999_later'")
+    await conn.close()
     try:
         refused = used.run("serve")
         assert refused.returncode == 2
@@ -158,5 +159,6 @@ async def test_data_of_a_newer_malgil_is_refused_and_kept(used: Node) -> None:
         conn = await asyncpg.connect(postgres.start())
         await conn.execute("UPDATE alembic_version SET version_num = $1", known)
         await conn.close()
+        postgres.stop()
 
 

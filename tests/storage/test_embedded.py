@@ -188,7 +188,7 @@ def test_data_of_another_postgresql(servers: Servers, data_dir: Path) -> None:
     (data_dir / "postgres" / "PG_VERSION").write_text("16\n")
     with pytest.raises(StorageUnusable, match="made by PostgreSQL 16; this Malgil brings PostgreSQL 18") as caught:
         servers(data_dir).start()
-    assert "malgil backup" in caught.value.way_out
+    assert "Back it up" in caught.value.way_out
 
 
 def test_damaged_files(servers: Servers, data_dir: Path) -> None:
