@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class Wire:
     meter: Meter
 
 
-class Writer:
+class Writer(ABC):
     """What both kinds have in common: heartbeats, and an eye on a client that does not read. `sending` is true while
     something is being written, and for ever when the end has been."""
 
@@ -56,20 +57,21 @@ class Writer:
         self.sending = False
         self.due = 0.0
 
+    @abstractmethod
     def begin(self) -> None:
         """Write from now on, up to and including the end of the response."""
-        raise NotImplementedError
 
+    @abstractmethod
     def dismiss(self) -> None:
         """End the response now: the server is going away."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def end(self) -> None:
         """The client is gone: return when nothing of the stream runs any more."""
-        raise NotImplementedError
 
     def warn(self, reconnect_ms: int) -> None:
         """EventSource has no word for it; `retry` was said at the beginning."""
+        _log.debug("an event stream goes away, its client was told to come back")
 
     def check(self, now: float) -> None:
         """Cut a client that takes nothing for too long; let it hear a heartbeat."""

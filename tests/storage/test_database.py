@@ -234,3 +234,21 @@ async def test_a_server_that_is_not_there_is_unavailable(url: str) -> None:
     with pytest.raises(Unavailable) as caught:
         await Database(url, timeout=2).open()
     assert caught.value.code == "DATABASE_UNAVAILABLE"
+
+
+async def test_a_transaction_that_stands_still_is_ended_by_the_server(notes: Database) -> None:
+    """Its process may be frozen with locks in its hands; `may_pause` says for how long that is meant."""
+    with pytest.raises(Unavailable):
+        async with notes.unit_of_work() as uow:
+            await uow.may_pause(0.02)
+            await write(uow, "a")
+            await asyncio.sleep(0.15)
+            await write(uow, "b")
+    assert await count(notes) == 0
+    async with notes.unit_of_work() as uow:
+        await uow.may_pause(5)
+        await write(uow, "c")
+        await asyncio.sleep(0.05)
+    assert await count(notes) == 1
+    async with notes.read() as conn:
+        assert await conn.fetchval("SHOW idle_in_transaction_session_timeout") == "10s"
