@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Router
 
 from bench.commands import obey
 from bench.drive import pieces, stamps
@@ -24,9 +24,9 @@ from malgil.access.identity import Identity
 from malgil.access.tokens import SecretKey, TokenVerifier
 from malgil.app import asgi, serve, wiring
 from malgil.app.keys import jwt_secret
+from malgil.app.plain import PlainRoute
 from malgil.app.settings import Settings, load
 from malgil.app.wiring import Application
-from malgil.chat.doors import BareRoute
 from malgil.kit.clock import SystemClock
 from malgil.log.model import DELTA, Entry
 from malgil.observe import logs
@@ -102,13 +102,13 @@ async def build_driven(settings: Settings, url: str, **rest: Any) -> Application
 
 async def build_routed(settings: Settings, url: str, *, layers: bool, **rest: Any) -> Application:
     """The application with the route /bench, or that route's router alone."""
-    apis: list[FastAPI] = []
+    routers: list[Router] = []
 
-    def noted(**given: Any) -> FastAPI:
-        apis.append(FastAPI(**given))
-        return apis[0]
+    def noted(*given: Any, **named: Any) -> Router:
+        routers.append(Router(*given, **named))
+        return routers[0]
 
-    asgi.FastAPI = noted
+    asgi.Router = noted
     application = await wiring.build(settings, url, **rest)
     clock = SystemClock()
     authenticate = asgi._authenticator(Identity(TokenVerifier(SecretKey(jwt_secret(settings)), clock)))
@@ -120,9 +120,10 @@ async def build_routed(settings: Settings, url: str, *, layers: bool, **rest: An
     async def trivial(request: Request) -> Response:
         return Response(TRIVIAL, media_type="application/json")
 
-    apis[0].router.routes.insert(0, BareRoute("/bench", asking if layers else trivial, methods=["GET"]))
+    (router,) = routers
+    router.routes.insert(0, PlainRoute("/bench", asking if layers else trivial))
     if not layers:
-        application.asgi = apis[0]
+        application.asgi = router
     return application
 
 
