@@ -1,5 +1,7 @@
 """What a value of a setting may be, and how it is said that it is not."""
 
+import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -9,6 +11,15 @@ from pydantic_settings import NoDecode
 from malgil.kit import json
 
 SECRET_BYTES: Final = 32
+FILE_TYPES: Final = (
+    "image/jpeg", "image/png", "image/webp", "image/gif", "application/pdf", "text/plain",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+)
+
+
+_MEDIA_TYPE = re.compile(r"[a-zA-Z0-9.+-]+/[a-zA-Z0-9.+-]+", re.ASCII)
 
 
 def _origin(text: str) -> str:
@@ -22,6 +33,22 @@ def _postgres(url: SecretStr) -> SecretStr:
     if not url.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("want postgresql://user:password@host:port/name")
     return url
+
+
+def _redis(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("want redis://[user:password@]host:port/number, rediss:// or unix://path")
+    return url
+
+
+def _network(text: str) -> str:
+    return str(ip_network(text.strip(), strict=False))
+
+
+def _media_type(text: str) -> str:
+    if not _MEDIA_TYPE.fullmatch(text):
+        raise ValueError("want a media type such as image/png")
+    return text.lower()
 
 
 def _long_enough(secret: SecretStr) -> SecretStr:
@@ -50,6 +77,9 @@ def _upper(value: Any) -> Any:
 
 
 Origins = Annotated[list[Annotated[str, AfterValidator(_origin)]], NoDecode, BeforeValidator(_listed)]
+MediaTypes = Annotated[list[Annotated[str, AfterValidator(_media_type)]], NoDecode, BeforeValidator(_listed)]
+Proxies = Annotated[list[Annotated[str, AfterValidator(_network)]], NoDecode, BeforeValidator(_listed)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_redis)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres)]
 HttpUrl = Annotated[str, AfterValidator(_http)]
 Algorithm = Literal["HS256", "HS384", "HS512", "RS256", "ES256", "EdDSA"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -22,14 +22,18 @@ from pydantic_settings import (
 from malgil.access.origin import is_loopback
 from malgil.access.tokens import PUBLIC_KEY
 from malgil.app.setting_types import (
+    FILE_TYPES,
     SECRET_BYTES,
     Algorithm,
     Count,
     Folder,
     HttpUrl,
     Level,
+    MediaTypes,
     Origins,
     PostgresUrl,
+    Proxies,
+    RedisUrl,
     Seconds,
     Secret,
 )
@@ -40,10 +44,8 @@ ENVIRONMENT: Final = "environment"
 
 # Public names (operations.md) of parts that are still to come.
 NOT_YET: Final = frozenset({
-    "database_replica_url", "redis_url", "redis_max_connections", "redis_pool_size", "encryption_keys", "ws_use_ssl",
-    "max_file_size", "allowed_file_types", "file_storage_type", "file_storage_path", "s3_bucket_name",
-    "s3_endpoint_url", "rate_limit_enabled", "rate_limit_messages_per_minute", "llm_base_url", "llm_api_key",
-    "llm_fallback_models", "embedding_model", "vector_url", "ai_service_url", "internal_api_key",
+    "database_replica_url", "encryption_keys", "ws_use_ssl", "llm_base_url", "llm_api_key", "llm_fallback_models",
+    "embedding_model", "vector_url", "ai_service_url", "internal_api_key",
 })
 
 _WAY_OUT: Final = "Mend them where they stand and start again; `malgil config` shows what is in force."
@@ -78,6 +80,10 @@ class Settings(BaseSettings):
     database_max_overflow: Annotated[int, Field(ge=0)] = 40
     database_pool_timeout: Seconds = 30.0
 
+    redis_url: RedisUrl | None = None
+    redis_max_connections: Count = 50
+    redis_pool_size: Count = 10
+
     auth_mode: Literal["dev", "jwt"] = "jwt"  # without DATABASE_URL: dev
     jwt_secret_key: Secret | None = None
     jwt_algorithm: Algorithm = "HS256"
@@ -90,6 +96,21 @@ class Settings(BaseSettings):
     ws_message_size_limit: Count = 65_536
     ws_replay_entries: Count = 5_000
     ws_replay_bytes: Count = 1_048_576
+    ws_max_connections_per_user: Count = 100
+
+    max_file_size: Count = 10_485_760
+    allowed_file_types: MediaTypes = list(FILE_TYPES)
+    file_storage_type: Literal["local", "s3"] = "local"
+    file_storage_path: Folder | None = None  # DATA_DIR/files
+    s3_bucket_name: str | None = None
+    s3_endpoint_url: HttpUrl | None = None
+    aws_access_key_id: str | None = None
+    aws_secret_access_key: SecretStr | None = None
+    aws_region: str = "us-east-1"
+
+    rate_limit_enabled: bool = True
+    rate_limit_messages_per_minute: Count = 60
+    trusted_proxies: Proxies = []
 
     stream_chunk_size: Count = 10
     stream_delay_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
@@ -123,6 +144,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"AUTH_MODE=jwt needs JWT_SECRET_KEY (at least {SECRET_BYTES} bytes) or JWT_JWKS_URL"
             )
+        if self.file_storage_type == "s3" and not self.s3_bucket_name:
+            raise ValueError("FILE_STORAGE_TYPE=s3 needs S3_BUCKET_NAME")
         if self.jwt_algorithm in PUBLIC_KEY and not self.jwt_jwks_url:
             raise ValueError(f"JWT_ALGORITHM={self.jwt_algorithm} needs JWT_JWKS_URL, where its public keys are")
         return self

@@ -15,9 +15,12 @@ YAML_KEYS: Final[dict[str, dict[str, str]]] = {
         "timeouts.keep_alive": "keep_alive_timeout",
         "timeouts.database_pool": "database_pool_timeout",
         "body_limits.json": "json_body_limit",
+        "body_limits.file": "max_file_size",
+        "proxies.trusted": "trusted_proxies",
     },
     "websocket.yaml": {
         "connections.max": "ws_max_connections",
+        "connections.max_per_user": "ws_max_connections_per_user",
         "connections.heartbeat_interval": "ws_heartbeat_interval",
         "connections.timeout": "ws_connection_timeout",
         "connections.message_size_limit": "ws_message_size_limit",
