@@ -101,7 +101,7 @@ def test_a_yaml_file_may_say_nothing(tmp_path: Path, text: str) -> None:
     ("text", "fault"),
     [
         ("cors:\n  origin: []\n", "config/api.yaml:2: cors.origin: no such key; did you mean cors.origins?"),
-        ("\nzzz: 1\n", "config/api.yaml:2: zzz: no such key; there are body_limits.json, cors.origins"),
+        ("\nzzz: 1\n", "config/api.yaml:2: zzz: no such key; there are body_limits.file, body_limits.json, cors.origins"),
         ("cors:\n  origins: ['*']\n", "config/api.yaml:2: cors.origins[0]: an origin is written https://host[:port]"),
         ("cors: 5\n", "config/api.yaml:1: cors: no such key"),
         ("body_limits:\n\n  json: -5\n", "config/api.yaml:3: body_limits.json: Input should be greater than"),
