@@ -21,10 +21,13 @@ check:
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-# In a real browser, against a real `malgil serve`.
+# In a real browser, through a real nginx, against real servers and a real Redis.
 test-system:
 	@scripts/venv dev
-	@CHROMIUM="$$(scripts/chromium)" && export CHROMIUM && exec .venv/bin/python -m pytest tests/system
+	@CHROMIUM="$$(scripts/program chromium chromium chromium-browser google-chrome google-chrome-stable)" && \
+	NGINX="$$(scripts/program nginx nginx)" && \
+	REDIS="$$(scripts/program redis-server redis-server)" && \
+	export CHROMIUM NGINX REDIS && exec .venv/bin/python -m pytest tests/system
 
 bench:
 	@scripts/venv dev

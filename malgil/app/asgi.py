@@ -60,6 +60,8 @@ def build_asgi(edge: Edge, identity: Identity) -> ASGIApp:
     authenticate = _authenticator(identity)
     found = health.checks(edge.room.database, edge.settings.data_dir, edge.clock)
     api.include_router(health.build_router(found, edge.metrics, edge.clock))
+    if edge.settings.service_role == "ai":
+        return _layers(api, edge)  # makes answers and talks to nobody
     described = chat.build_router(edge.room, authenticate)
     api.include_router(described)
     endpoint = _socket(edge, identity)

@@ -34,9 +34,14 @@ def main() -> None:
 def serve(
     host: Host = None, port: PortNumber = None, data_dir: DataDir = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING, … (LOG_LEVEL).")] = None,
+    role: Annotated[
+        str | None, typer.Option(help="gateway: clients only; ai: answers only; all: both (SERVICE_ROLE).")
+    ] = None,
 ) -> None:
-    """Run the server: database, API, sockets, agents, in one process."""
-    flags = {"service_host": host, "service_port": port, "data_dir": data_dir, "log_level": log_level}
+    """Run the server: database, API, sockets, agents, in one process, or one role of it beside others."""
+    flags = {
+        "service_host": host, "service_port": port, "data_dir": data_dir, "log_level": log_level, "service_role": role,
+    }
     _command("serve").run(flags)
 
 

@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     service_name: str = "chat-service"
     service_host: str = "127.0.0.1"
     service_port: Annotated[int, Field(ge=0, le=65_535)] = 8003
+    service_role: Literal["all", "gateway", "ai"] = "all"
     debug: bool = False
     log_level: Level = "INFO"
     log_format: Literal["auto", "console", "json"] = "auto"
@@ -140,6 +141,8 @@ class Settings(BaseSettings):
                 f"AUTH_MODE=dev lets anybody in, so it is refused on SERVICE_HOST={self.service_host}: "
                 "bind 127.0.0.1, or set AUTH_MODE=jwt and JWT_SECRET_KEY"
             )
+        if self.service_role != "all" and self.database_url is None:
+            raise ValueError(f"SERVICE_ROLE={self.service_role} is one of several processes and needs DATABASE_URL")
         if self.auth_mode == "jwt" and not (self.jwt_secret_key or self.jwt_jwks_url):
             raise ValueError(
                 f"AUTH_MODE=jwt needs JWT_SECRET_KEY (at least {SECRET_BYTES} bytes) or JWT_JWKS_URL"

@@ -48,12 +48,17 @@ _JWKS_TIMEOUT = 10.0
 
 
 class Application:
-    """Everything that one process runs. `start` after `build`, `drain` when told to stop, `close` at the end."""
+    """Everything that one process runs. `start` after `build`, `drain` when told to stop, `close` at the end.
+
+    `answers`: it makes answers; otherwise (a gateway) it leaves the turns to others.
+    """
 
     def __init__(
-        self, asgi: ASGIApp, worker: TurnWorker, ward: Ward, resources: AsyncExitStack, house: "asyncio.Task[None]"
+        self, asgi: ASGIApp, worker: TurnWorker, ward: Ward, resources: AsyncExitStack, house: "asyncio.Task[None]",
+        *, answers: bool = True,
     ) -> None:
         self.asgi = asgi
+        self._answers = answers
         self.worker = worker
         self._ward = ward
         self._resources = resources
@@ -61,7 +66,8 @@ class Application:
 
     def start(self) -> None:
         """Begin to answer; turns that an earlier life of this node left come first."""
-        self.worker.start()
+        if self._answers:
+            self.worker.start()
 
     async def drain(self) -> None:
         """Hand running turns over, then send the clients away."""
@@ -102,7 +108,8 @@ async def build(settings: Settings, url: str, *, node: str, turns: TurnSettings 
         edge = Edge(settings, room, ward, bus, ids, clock, metrics, meter)
         asgi = build_asgi(edge, await _identity(settings, clock, opening))
         house = asyncio.create_task(keep_house(database, scribe, turns), name="housekeeping")
-        return Application(asgi, worker, ward, opening.pop_all(), house)
+        answers = settings.service_role != "gateway"
+        return Application(asgi, worker, ward, opening.pop_all(), house, answers=answers)
 
 
 async def _open_database(settings: Settings, url: str, opening: AsyncExitStack) -> Database:

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
@@ -22,6 +22,13 @@ PAUSE = 0.05
 """Between two attempts to connect."""
 PATIENCE = 2.0
 """How long a sender waits for an answer before it sends again."""
+
+class Front(Protocol):
+    """Where clients connect to: one server, or whatever stands before several. Asked anew for every connection."""
+
+    @property
+    def url(self) -> str: ...
+
 
 LOST = (ConnectionClosed, InvalidHandshake, InvalidMessage, httpx.HTTPError, OSError, EOFError)
 
@@ -49,10 +56,10 @@ async def events(response: httpx.Response) -> AsyncGenerator[Event, None]:
 class Listener(ABC):
     """A client that comes back until it has heard everything. `drops`: it also leaves of its own, now and then."""
 
-    def __init__(self, url: str, client: Client, chance: random.Random, *, drops: bool) -> None:
+    def __init__(self, front: Front, client: Client, chance: random.Random, *, drops: bool) -> None:
         self.client = client
         self.last = ""
-        self._url = url
+        self._front = front
         self._chance = chance
         self._drops = drops
         self._left = 0
@@ -90,14 +97,14 @@ class Listener(ABC):
 class Socket(Listener):
     """A WebSocket that follows the session from its beginning, and sends."""
 
-    def __init__(self, url: str, client: Client, chance: random.Random, *, drops: bool) -> None:
-        super().__init__(url.replace("http", "ws", 1), client, chance, drops=drops)
+    def __init__(self, front: Front, client: Client, chance: random.Random, *, drops: bool) -> None:
+        super().__init__(front, client, chance, drops=drops)
         self._connection: ClientConnection | None = None
         self._acks: list[dict[str, Any]] = []
 
     async def visit(self, visit: Visit) -> bool:
         after = self.last or "start"
-        uri = f"{self._url}/ws/{self.client.session_id}?after={after}"
+        uri = f"{self._front.url.replace('http', 'ws', 1)}/ws/{self.client.session_id}?after={after}"
         async with connect(uri, compression=None, ping_interval=None, close_timeout=0.2, max_queue=None) as connection:
             try:
                 async for text in connection:
@@ -151,13 +158,13 @@ class Socket(Listener):
 class EventFollower(Listener):
     """`GET …/events` as an EventSource would: from the beginning, and resumed by Last-Event-ID."""
 
-    def __init__(self, url: str, client: Client, chance: random.Random, http: httpx.AsyncClient) -> None:
-        super().__init__(url, client, chance, drops=True)
+    def __init__(self, front: Front, client: Client, chance: random.Random, http: httpx.AsyncClient) -> None:
+        super().__init__(front, client, chance, drops=True)
         self._http = http
 
     async def visit(self, visit: Visit) -> bool:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self.last} if self.last else {})
-        where = f"{self._url}/api/chat/sessions/{self.client.session_id}/events?after=start"
+        where = f"{self._front.url}/api/chat/sessions/{self.client.session_id}/events?after=start"
         async with self._http.stream("GET", where, headers=headers) as response:
             visit.status = response.status_code
             if response.status_code == 200:
@@ -174,9 +181,9 @@ class AnswerFollower(Listener):
     """Follows one answer on the stream that its question opened, and at the end asks once more, to be told 204."""
 
     def __init__(
-        self, url: str, client: Client, chance: random.Random, http: httpx.AsyncClient, *, drops: bool
+        self, front: Front, client: Client, chance: random.Random, http: httpx.AsyncClient, *, drops: bool
     ) -> None:
-        super().__init__(url, client, chance, drops=drops)
+        super().__init__(front, client, chance, drops=drops)
         self._http = http
         self._ended = False
 
@@ -235,16 +242,17 @@ class StreamedPost(AnswerFollower):
     """`POST …/messages/stream`: sent again with the same client_message_id it goes on with its answer."""
 
     def __init__(
-        self, url: str, client: Client, chance: random.Random, http: httpx.AsyncClient, send: Send, user_id: str | None
+        self, front: Front, client: Client, chance: random.Random, http: httpx.AsyncClient, send: Send,
+        user_id: str | None,
     ) -> None:
-        super().__init__(url, client, chance, http, drops=True)
+        super().__init__(front, client, chance, http, drops=True)
         self._send = send
         self._user = {"user_id": user_id} if user_id else {}
 
     def request(self) -> httpx.Request:
         body = {"content": self._send.content, "client_message_id": self._send.client_message_id, "stream": True}
         return self._http.build_request(
-            "POST", f"{self._url}/api/chat/sessions/{self.client.session_id}/messages/stream",
+            "POST", f"{self._front.url}/api/chat/sessions/{self.client.session_id}/messages/stream",
             json=body | self._user, headers={"Last-Event-ID": self.last} if self.last else {},
         )
 
@@ -263,16 +271,18 @@ class NamedStream(AnswerFollower):
     """`GET /agent/chat/stream` as an EventSource. Lost before its first event it asks anew, as an EventSource does."""
 
     def __init__(
-        self, url: str, client: Client, chance: random.Random, http: httpx.AsyncClient, task: str, user_id: str | None
+        self, front: Front, client: Client, chance: random.Random, http: httpx.AsyncClient, task: str,
+        user_id: str | None,
     ) -> None:
-        super().__init__(url, client, chance, http, drops=True)
+        super().__init__(front, client, chance, http, drops=True)
         self.client.translated = True
         self._asked = {"task": task, "session_id": client.session_id} | ({"user_id": user_id} if user_id else {})
         self._answer_id = ""
 
     def request(self) -> httpx.Request:
         headers = {"Last-Event-ID": self.last} if self.last else {}
-        return self._http.build_request("GET", f"{self._url}/agent/chat/stream", params=self._asked, headers=headers)
+        where = f"{self._front.url}/agent/chat/stream"
+        return self._http.build_request("GET", where, params=self._asked, headers=headers)
 
     def entry(self, event: Event) -> Frame:
         data = json.loads(event.data)
@@ -292,7 +302,7 @@ class NamedStream(AnswerFollower):
 
 
 async def post(
-    http: httpx.AsyncClient, url: str, send: Send, user_id: str | None, *, repeats: int
+    http: httpx.AsyncClient, front: Front, send: Send, user_id: str | None, *, repeats: int
 ) -> None:
     """Post over REST until it is accepted, and then `repeats` times more, as a client with a bad network does."""
     body = {"content": send.content, "client_message_id": send.client_message_id}
@@ -300,7 +310,7 @@ async def post(
     while not send.accepted or repeats > 0:
         repeats -= send.accepted
         try:
-            response = await http.post(f"{url}/api/chat/sessions/{send.session_id}/messages", json=body,
+            response = await http.post(f"{front.url}/api/chat/sessions/{send.session_id}/messages", json=body,
                                        timeout=PATIENCE)
         except LOST as error:
             send.times += not isinstance(error, httpx.ConnectError)

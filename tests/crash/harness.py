@@ -56,7 +56,7 @@ class Server:
     """One node: a DATA_DIR and a port, and one process after another on them. Close it, whatever happened."""
 
     def __init__(
-        self, folder: Path, *, command: Sequence[str] = SERVE, database_url: str | None = None
+        self, folder: Path, *, command: Sequence[str] = SERVE, database_url: str | None = None, **settings: str
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -65,6 +65,7 @@ class Server:
         self.output = folder / "server.log"
         self._command = command
         self._database_url = database_url
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._http = httpx.AsyncClient(timeout=2.0, trust_env=False)
 
@@ -87,8 +88,8 @@ class Server:
         assert not self.alive, "one life at a time"
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | PACED | {
             "PYTHONPATH": str(ROOT), "SERVICE_PORT": str(self.port), "DATA_DIR": str(self.folder / "data"),
-            "LOG_FORMAT": "json", "MALGIL_FAILPOINTS": failpoints,
-        }
+            "LOG_FORMAT": "json", "RATE_LIMIT_ENABLED": "false", "MALGIL_FAILPOINTS": failpoints,
+        } | self._settings
         if self._database_url is not None:
             environment |= {"DATABASE_URL": self._database_url, "AUTH_MODE": "dev"}
         with self.output.open("ab") as output:
@@ -126,6 +127,10 @@ class Server:
         self._process.terminate()
         assert await until(lambda: not self.alive, deadline), f"it does not drain:\n{self.said()[-4000:]}"
         assert self._process.returncode == 0, f"it drained with {self._process.returncode}:\n{self.said()[-4000:]}"
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         assert self._process is not None

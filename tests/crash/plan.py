@@ -95,17 +95,21 @@ def _session(chance: random.Random, *, first: bool) -> SessionPlan:
     ways: tuple[Way, ...] = ("socket",) if first else ("socket", "post", "streamed", "named")
     refund = 1.0 if first else 0.35
     return SessionPlan(
-        first=tuple(_ask(chance, ways, refund) for _ in range(chance.randrange(1, 3))),
-        then=tuple(_ask(chance, ways, refund) for _ in range(2 if first else chance.randrange(3))),
+        first=tuple(draw_ask(chance, ways=ways, refund=refund) for _ in range(chance.randrange(1, 3))),
+        then=tuple(draw_ask(chance, ways=ways, refund=refund) for _ in range(2 if first else chance.randrange(3))),
         listeners=tuple(chance.choices(("socket", "events"), k=chance.randrange(3))),
         stop_after=chance.randrange(2, 30) if not first and chance.random() < 0.15 else None,
     )
 
 
-def _ask(chance: random.Random, ways: tuple[Way, ...], refund: float) -> Ask:
+def draw_ask(
+    chance: random.Random, *, ways: tuple[Way, ...] = ("socket", "post", "streamed", "named"), refund: float = 0.35,
+    later: float = 0.6,
+) -> Ask:
+    """A question that is asked within `later` seconds."""
     user = chance.choice(_USERS)
     form = chance.choice(_REFUNDS if chance.random() < refund else _QUESTIONS)
     return Ask(
         chance.choice(ways), form.format(order=chance.choice(orders_of(user))), None if user == _CALLER else user,
-        after=chance.random() * 0.6, repeats=chance.choice((0, 0, 1, 2)),
+        after=chance.random() * later, repeats=chance.choice((0, 0, 1, 2)),
     )

@@ -4,24 +4,36 @@ import asyncio
 import random
 import time
 from collections.abc import Coroutine
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 import httpx
 
-from tests.crash.clients import LOST, PAUSE, EventFollower, Listener, NamedStream, Socket, StreamedPost, post
+from tests.crash.clients import LOST, PAUSE, EventFollower, Front, Listener, NamedStream, Socket, StreamedPost, post
 from tests.crash.fold import TERMINAL_STATES
-from tests.crash.harness import Server, until
+from tests.crash.harness import until
 from tests.crash.history import Client, Frame, History, Outage, Send, Session
 from tests.crash.plan import Ask
 
+Kind = Literal["socket", "events", "socketio"]
+
+_TITLED = {"title": "chaos"}
+"""With a title: otherwise the agent gives one some time after the first answer, when the history is being read."""
+_LATER = 503
+
+
+class Nodes(Front, Protocol):
+    """One server or several: where clients connect to, and what their database says."""
+
+    async def rows(self, sql: str) -> list[dict[str, object]]: ...
+
 
 class Play:
-    """Opens sessions, lets clients listen and ask. `server` is the one that is asked when all is over.
+    """Opens sessions, lets clients listen and ask. `server` is who is asked when all is over.
 
     Use as a context manager: when it is left, no client is left.
     """
 
-    def __init__(self, server: Server, chance: random.Random) -> None:
+    def __init__(self, server: Nodes, chance: random.Random) -> None:
         self.history = History()
         self.notes: list[str] = []
         self._server = server
@@ -58,9 +70,12 @@ class Play:
         while True:
             try:
                 response = await self._http.post(
-                    f"{self._server.url}/api/chat/sessions", json={}, headers={"Idempotency-Key": key}, timeout=5.0
+                    f"{self._server.url}/api/chat/sessions", json=_TITLED, headers={"Idempotency-Key": key}, timeout=5.0
                 )
             except LOST:
+                await asyncio.sleep(PAUSE)
+                continue
+            if response.status_code == _LATER:
                 await asyncio.sleep(PAUSE)
                 continue
             assert response.status_code == 201, response.text
@@ -68,26 +83,26 @@ class Play:
         session_id: str = response.json()["session_id"]
         self.history.sessions[session_id] = Session(session_id)
         client = self._client(session_id, "steady")
-        self._steady[session_id] = Socket(self._server.url, client, self._chance, drops=False)
+        self._steady[session_id] = Socket(self._server, client, self._chance, drops=False)
         self._start(self._background, self._steady[session_id].run())
         return session_id
 
-    def listen(self, session_id: str, kind: Literal["socket", "events"], server: Server | None = None) -> Client:
+    def listen(self, session_id: str, kind: Kind, server: Front | None = None) -> Client:
         """A client that follows the session and now and then drops its connection."""
         client = self._client(session_id, kind)
-        url = (server or self._server).url
+        front = server or self._server
         chance = random.Random(self._chance.getrandbits(64))
         listener: Listener = (
-            Socket(url, client, chance, drops=True) if kind == "socket"
-            else EventFollower(url, client, chance, self._http)
+            Socket(front, client, chance, drops=True) if kind == "socket"
+            else EventFollower(front, client, chance, self._http)
         )
         self._listeners.append(listener)
         self._start(self._background, listener.run())
         return client
 
-    def ask(self, session_id: str, ask: Ask, server: Server | None = None) -> None:
+    def ask(self, session_id: str, ask: Ask, server: Front | None = None) -> None:
         """Send a question, when its time has come, until it is accepted."""
-        self._start(self._asking, self._ask(session_id, ask, (server or self._server).url))
+        self._start(self._asking, self._ask(session_id, ask, server or self._server))
 
     def stop(self, session_id: str, pieces: int) -> None:
         """Stop the session's answers once so many pieces have been told."""
@@ -142,21 +157,21 @@ class Play:
 
     # How it is done.
 
-    async def _ask(self, session_id: str, ask: Ask, url: str) -> None:
+    async def _ask(self, session_id: str, ask: Ask, front: Front) -> None:
         await asyncio.sleep(ask.after)
         if ask.way == "named":
             client = self._client(session_id, ask.way, answer=True)
-            await NamedStream(url, client, self._chance, self._http, ask.text, ask.user_id).run()
+            await NamedStream(front, client, self._chance, self._http, ask.text, ask.user_id).run()
             return
         send = Send(session_id, f"c{len(self.history.sends)}-{self._chance.getrandbits(32):08x}", ask.text)
         self.history.sends.append(send)
         if ask.way == "socket":
             await self._steady[session_id].send(send, ask.user_id, repeats=ask.repeats)
         elif ask.way == "post":
-            await post(self._http, url, send, ask.user_id, repeats=ask.repeats)
+            await post(self._http, front, send, ask.user_id, repeats=ask.repeats)
         else:
             client = self._client(session_id, ask.way, answer=True)
-            await StreamedPost(url, client, self._chance, self._http, send, ask.user_id).run()
+            await StreamedPost(front, client, self._chance, self._http, send, ask.user_id).run()
 
     async def _stop(self, session_id: str, pieces: int) -> None:
         def enough() -> bool:
@@ -167,10 +182,12 @@ class Play:
         self.note(f"stop {session_id}")
         while True:
             try:
-                await self._http.post(f"{self._server.url}/api/chat/sessions/{session_id}/stop", timeout=5.0)
-                return
+                said = await self._http.post(f"{self._server.url}/api/chat/sessions/{session_id}/stop", timeout=5.0)
+                if said.status_code != _LATER:
+                    return
             except LOST:
-                await asyncio.sleep(PAUSE)
+                pass
+            await asyncio.sleep(PAUSE)
 
     async def _answered(self) -> bool:
         """Whether everything is asked and answered in the log, whatever listeners were told."""
