@@ -1,6 +1,7 @@
 """The API as it describes itself, and the layers in front of it."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -18,6 +19,24 @@ PATHS = {
     "/api/chat/sessions/{session_id}/messages/stream": {"post"},
     "/api/chat/sessions/{session_id}/events": {"get"},
 }
+
+
+@asynccontextmanager
+async def built(database_url: str, data_dir: Path, role: str) -> AsyncIterator[httpx.AsyncClient]:
+    """One process in a role, beside others on the same database."""
+    secret = "s" * 32
+    settings = Settings.model_validate({
+        "data_dir": data_dir, "database_url": "postgresql://x/y", "service_role": role, "jwt_secret_key": secret,
+        "auth_mode": "dev",
+    })
+    data_dir.mkdir(exist_ok=True)
+    application = await build(settings, database_url, node=role)
+    application.start()
+    transport = httpx.ASGITransport(application.asgi)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=20) as client:
+        yield client
+    await application.drain()
+    await application.close()
 
 
 @pytest.fixture
@@ -41,6 +60,23 @@ async def test_the_description_is_whole(http: httpx.AsyncClient) -> None:
     assert len(set(ids)) == len(ids)
     for page in ("/docs", "/redoc"):
         assert (await http.get(page)).status_code == 200
+
+
+async def test_who_makes_answers_only_talks_to_nobody_and_a_gateway_makes_none(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with built(database_url, tmp_path / "ai", "ai") as ai, built(database_url, tmp_path / "gw", "gateway") as gw:
+        assert (await ai.get("/health/ready")).status_code == 200
+        assert (await ai.post("/api/chat/sessions", json={})).status_code == 404
+        asked = await gw.post("/agent/chat", json={"task": "안녕하세요"})
+        assert (asked.status_code, bool(asked.json()["content"])) == (200, True)
+    async with built(database_url, tmp_path / "gw", "gateway") as alone:
+        session_id = (await alone.post("/api/chat/sessions", json={})).json()["session_id"]
+        where = f"/api/chat/sessions/{session_id}"
+        await alone.post(f"{where}/messages", json={"content": "안녕하세요"})
+        assert (await alone.get(where)).json()["message_count"] == 1
+        stopped = (await alone.post(f"{where}/stop")).json()["stopped"]
+        assert len(stopped) == 1, "nobody was there to answer"
 
 
 async def test_every_answer_has_a_trace_id(http: httpx.AsyncClient) -> None:

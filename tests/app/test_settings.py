@@ -101,7 +101,7 @@ def test_a_yaml_file_may_say_nothing(tmp_path: Path, text: str) -> None:
     ("text", "fault"),
     [
         ("cors:\n  origin: []\n", "config/api.yaml:2: cors.origin: no such key; did you mean cors.origins?"),
-        ("\nzzz: 1\n", "config/api.yaml:2: zzz: no such key; there are body_limits.file, body_limits.json, cors.origins"),
+        ("\nzzz: 1\n", "config/api.yaml:2: zzz: no such key; there are body_limits.file, body_limits.json, cors"),
         ("cors:\n  origins: ['*']\n", "config/api.yaml:2: cors.origins[0]: an origin is written https://host[:port]"),
         ("cors: 5\n", "config/api.yaml:1: cors: no such key"),
         ("body_limits:\n\n  json: -5\n", "config/api.yaml:3: body_limits.json: Input should be greater than"),
@@ -241,3 +241,13 @@ def test_the_error_says_what_and_the_way_out() -> None:
     text = str(SettingsError(["environment: SERVICE_PORT: no number"]))
     assert "environment: SERVICE_PORT: no number" in text
     assert "malgil config" in text
+
+
+def test_a_role_is_one_of_several_processes_and_needs_their_database(tmp_path: Path) -> None:
+    for role in ("gateway", "ai"):
+        (told,) = faults(tmp_path, {"service_role": role})
+        assert told.endswith(f"SERVICE_ROLE={role} is one of several processes and needs DATABASE_URL")
+        flags = {"service_role": role, "database_url": POSTGRES, "jwt_secret_key": SECRET}
+        assert load(flags, tmp_path).settings.service_role == role
+    (told,) = faults(tmp_path, {"service_role": "worker"})
+    assert told.startswith("flag --service-role: ")
