@@ -1,10 +1,13 @@
 """Server-sent events: entries of the log as an HTTP response that never buffers and always can be resumed."""
 
+import re
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 
-from malgil.log.model import Entry
+from malgil.log.errors import EpochChanged
+from malgil.log.model import Cursor, Entry
 from malgil.realtime.asgi import Receive, Scope, Send
+from malgil.realtime.errors import Resync
 from malgil.realtime.framed import Framed
 from malgil.realtime.hub import Hub
 from malgil.realtime.line import line_of
@@ -14,6 +17,8 @@ from malgil.realtime.ward import Ward
 from malgil.realtime.writers import EntriesWriter, Events, EventsWriter, Project, Wire, Writer
 
 __all__ = ["Entries", "EventStream", "Events", "Project", "projected_events", "session_events"]
+
+_SEQ = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -35,11 +40,14 @@ def never(entry: Entry) -> bool:
 @dataclass(frozen=True, slots=True)
 class Entries:
     """What a stream of log entries shows: those after the seq, as `project` has them (None: not shown), up to and
-    including the first that `is_last`."""
+    including the first that `is_last`.
+
+    `after` may also be what a client named: a seq, a cursor or `start`; None: from now.
+    """
 
     hub: Hub
     session_id: str
-    after: int
+    after: int | str | None
     project: Project = native
     is_last: Callable[[Entry], bool] = never
 
@@ -69,8 +77,9 @@ class EventStream:
     """An ASGI response. What it shows is either made elsewhere (`Events`, closed when the client goes, the server
     drains, or they end) or entries of a session, which cost less: see EntriesWriter.
 
-    `cursor`, where the stream begins, goes ahead as an event with an `id` and nothing else: a client that loses the
-    connection before the first entry resumes from there, and no client shows an empty event.
+    Where the stream begins goes ahead as an event with an `id` and nothing else: a client that loses the connection
+    before the first entry resumes from there, and no client shows an empty event. `cursor` is that id where it is not
+    the plain cursor.
     """
 
     def __init__(
@@ -84,14 +93,17 @@ class EventStream:
         self._headers = [*HEADERS, *headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises StreamMissing or Unavailable, before anything is sent, when the session cannot be watched."""
+        """Raises before anything is sent: StreamMissing or Unavailable when the session cannot be watched, Invalid or
+        EpochChanged for an `after` that names no place in it."""
         shown = self._shown
         wire = Wire(send, line_of(scope), self._ward.settings, self._meter)
         if not isinstance(shown, Entries):
             await self._serve(EventsWriter(shown, wire), receive, send)
             return
         async with shown.hub.watch(shown.session_id) as tail:
-            writer = EntriesWriter(tail, shown.after, shown.project, shown.is_last, wire)
+            after = await _place(tail, shown.after)
+            self._cursor = self._cursor or str(Cursor(tail.epoch, after))
+            writer = EntriesWriter(tail, after, shown.project, shown.is_last, wire)
             await self._serve(writer, receive, send)
 
     async def _serve(self, writer: Writer, receive: Receive, send: Send) -> None:
@@ -112,3 +124,14 @@ class EventStream:
     def _preamble(self) -> bytes:
         retry = f"retry: {self._ward.settings.sse_retry_ms}\n\n"
         return (retry if self._cursor is None else f"{retry}id: {self._cursor}\n\n").encode()
+
+
+async def _place(tail: Tail, after: int | str | None) -> int:
+    if isinstance(after, int):
+        return after
+    try:
+        if after is None:
+            return tail.head
+        return await tail.locate(f"{tail.epoch}.{int(after)}" if _SEQ.fullmatch(after) else after)
+    except Resync as error:
+        raise EpochChanged("This cursor is of another history; start without one.") from error

@@ -145,7 +145,7 @@ async def test_entries_are_shown_as_projected_up_to_the_last() -> None:
         log.append("s", "c", "end", "never")
         pipe = await responding
         assert hub.sessions == 0
-    assert pipe.body == b"retry: 2000\n\nabcend"
+    assert pipe.body == beginning(log) + b"abcend"
 
 
 async def test_a_projection_that_fails_ends_the_response(caplog: pytest.LogCaptureFixture) -> None:
@@ -153,7 +153,7 @@ async def test_a_projection_that_fails_ends_the_response(caplog: pytest.LogCaptu
     log.append("s", "a")
     hub = Hub(log, MemoryBus(), Frames(), interval=None)
     pipe = await respond(Entries(hub, "s", 0, lambda framed: b"" if 1 // 0 else None))
-    assert pipe.body == b"retry: 2000\n\n"
+    assert pipe.body == beginning(log)
     assert "an event stream failed" in caplog.text
 
 
@@ -162,8 +162,13 @@ async def test_a_long_replay_is_written_in_chunks() -> None:
     log.append("s", *["x" * 1000] * 250, "end")
     hub = Hub(log, MemoryBus(), Frames(), interval=None)
     pipe = await respond(Entries(hub, "s", 0, _shown, _is_end))
-    assert pipe.body == b"retry: 2000\n\n" + b"x" * 250_000 + b"end"
+    assert pipe.body == beginning(log) + b"x" * 250_000 + b"end"
     assert 4 < len(pipe.sent) < 12
+
+
+def beginning(log: FakeLog) -> bytes:
+    """What every stream of entries begins with: when to come back, and where it stands."""
+    return f"retry: 2000\n\nid: {log.epoch}.0\n\n".encode()
 
 
 def _shown(framed: Framed) -> bytes | None:
