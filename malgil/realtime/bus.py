@@ -43,6 +43,7 @@ class Message:
 
 Listener = Callable[[Message], None]
 Unsubscribe = Callable[[], None]
+InForce = Callable[[], None]
 
 
 class Bus(Protocol):
@@ -55,10 +56,12 @@ class Bus(Protocol):
         """Tell whoever listens. Never raises for a dead transport or a failing listener."""
         ...
 
-    def subscribe(self, channel: str, listener: Listener) -> Unsubscribe:
+    def subscribe(self, channel: str, listener: Listener, in_force: InForce | None = None) -> Unsubscribe:
         """Call `listener` with each message until the returned function is called (twice does no harm).
 
-        The listener runs on the event loop and must not block; what it raises is logged and goes no further.
+        The listener runs on the event loop and must not block; what it raises is logged and goes no further. A bus
+        that needs time until it hears other processes calls `in_force` each time that it does from now on: what was
+        told before may be missing.
         """
         ...
 
@@ -71,31 +74,51 @@ class MemoryBus:
         self._channels: dict[str, tuple[_Subscription, ...]] = {}
 
     async def publish(self, channel: str, message: Message) -> None:
+        self._deliver(channel, message)
+
+    def subscribe(self, channel: str, listener: Listener, in_force: InForce | None = None) -> Unsubscribe:
+        one = _Subscription(self, channel, listener, in_force)
+        others = self._channels.get(channel, ())
+        self._channels[channel] = (*others, one)
+        if not others:
+            self._opened(channel)
+        return one
+
+    def _deliver(self, channel: str, message: Message) -> None:
         for one in self._channels.get(channel, ()):
             try:
                 one.listener(message)
             except Exception:
                 _log.exception("a listener of %s failed", channel)
 
-    def subscribe(self, channel: str, listener: Listener) -> Unsubscribe:
-        one = _Subscription(self._channels, channel, listener)
-        self._channels[channel] = (*self._channels.get(channel, ()), one)
-        return one
+    def _leave(self, one: "_Subscription") -> None:
+        here = self._channels.get(one.channel, ())
+        left = tuple(other for other in here if other is not one)
+        if left:
+            self._channels[one.channel] = left
+        elif here:
+            del self._channels[one.channel]
+            self._closed(one.channel)
+
+    # For a bus that hears of other processes too.
+
+    def _opened(self, channel: str) -> None:
+        """The first listener of a channel has come."""
+
+    def _closed(self, channel: str) -> None:
+        """The last one has left."""
 
 
 class _Subscription:
     """Called, it ends. An object and not two closures: a server holds some ten thousand of them."""
 
-    __slots__ = ("channel", "channels", "listener")
+    __slots__ = ("_bus", "channel", "in_force", "listener")
 
-    def __init__(self, channels: "dict[str, tuple[_Subscription, ...]]", channel: str, listener: Listener) -> None:
-        self.channels = channels
+    def __init__(self, bus: MemoryBus, channel: str, listener: Listener, in_force: InForce | None) -> None:
+        self._bus = bus
         self.channel = channel
         self.listener = listener
+        self.in_force = in_force
 
     def __call__(self) -> None:
-        left = tuple(one for one in self.channels.get(self.channel, ()) if one is not self)
-        if left:
-            self.channels[self.channel] = left
-        else:
-            self.channels.pop(self.channel, None)
+        self._bus._leave(self)

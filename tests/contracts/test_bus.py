@@ -1,16 +1,17 @@
 """The promise of a bus, run over every adapter."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
 
 from malgil.log.model import Entry
 from malgil.realtime.bus import Bus, MemoryBus, Message, presence_channel, session_channel, typing_channel, user_channel
+from malgil.realtime.redis_bus import RedisBus
+from malgil.storage.redis import connect
+from tests.fixtures.redis import RedisServer
 from tests.realtime.fakes import eventually
-
-Opening = Callable[[], AbstractAsyncContextManager[Bus]]
 
 
 @asynccontextmanager
@@ -18,9 +19,23 @@ async def memory() -> AsyncIterator[Bus]:
     yield MemoryBus()
 
 
-@pytest.fixture(params=[memory])
+@asynccontextmanager
+async def redis(server: RedisServer) -> AsyncIterator[Bus]:
+    async with connect(server.url) as client, RedisBus(client) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def redis_is_dead(server: RedisServer) -> AsyncIterator[Bus]:
+    server.kill()
+    async with redis(server) as opened:
+        yield opened
+
+
+@pytest.fixture(params=[memory, redis, redis_is_dead])
 async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
-    async with request.param() as opened:
+    needs = () if request.param is memory else (request.getfixturevalue("redis_server"),)
+    async with request.param(*needs) as opened:
         yield opened
 
 

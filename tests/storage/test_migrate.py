@@ -10,6 +10,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -125,6 +126,29 @@ async def test_the_migrated_schema_is_the_one_the_rooms_describe(
     # tables themselves say whether those agree too.
     await on(empty_url, metadata.create_all)
     assert await catalogue(database_url) == await catalogue(empty_url), lesson
+
+
+async def test_messages_of_before_know_what_they_answer(empty_url: str) -> None:
+    await on(empty_url, lambda conn: command.upgrade(config(conn), "0001_spine"))
+    await run(empty_url, """
+        INSERT INTO turns (turn_id, session_id, tenant, user_id, agent_id, prompt_id, answer_id, prompt_seq, queued_at)
+        SELECT 'turn_' || n, 's', 't', 'kim', 1, 'p' || n, 'a' || n, n * 2, now() FROM generate_series(1, 3) n
+    """)
+    await run(empty_url, """
+        INSERT INTO chat_messages
+            (message_id, session_id, seq, sender_type, sender_id, message_type, content, created_at)
+        SELECT id, 's', row_number() OVER (), 'user', 'kim', 'text', 'x', now()
+        FROM unnest(ARRAY['p1', 'a1', 'p2', 'a2', 'p3']) id
+    """)
+    assert await migrate(empty_url) is True
+    conn = await asyncpg.connect(empty_url)
+    try:
+        messages = await conn.fetch("SELECT message_id, reply_to FROM chat_messages ORDER BY seq")
+        turns = await conn.fetch("SELECT prompt_seq, queued_seq FROM turns ORDER BY turn_id")
+    finally:
+        await conn.close()
+    assert [tuple(row) for row in messages] == [("p1", None), ("a1", "p1"), ("p2", None), ("a2", "p2"), ("p3", None)]
+    assert [tuple(row) for row in turns] == [(2, 3), (4, 5), (6, 7)]
 
 
 def test_a_normal_start_does_not_load_alembic() -> None:
