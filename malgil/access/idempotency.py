@@ -5,6 +5,7 @@ together, so after a crash there are all three or none.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -58,6 +59,11 @@ async def claim(
 async def remember(uow: UnitOfWork, caller: Caller, key: str, stored: Stored) -> None:
     """Keep the answer for later requests with the same key; only after `claim` in the same unit of work."""
     await store.remember(uow.conn, caller, key, stored.status, stored.body)
+
+
+async def forget(uow: UnitOfWork, tenant: str, user_ids: Sequence[str], session_id: str) -> None:
+    """Delete what these users' answers told of a session that is erased."""
+    await store.forget(uow.conn, tenant, user_ids, session_id)
 
 
 async def sweep(uow: UnitOfWork, now: datetime) -> int:

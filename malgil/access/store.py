@@ -1,5 +1,6 @@
 """All SQL of the access room. Private: other rooms go through idempotency.py."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -48,6 +49,14 @@ async def find(conn: Connection, caller: Caller, key: str) -> Row | None:
 
 async def remember(conn: Connection, caller: Caller, key: str, status: int, body: Any) -> None:
     await conn.execute(_REMEMBER, caller.tenant, caller.user_id, key, status, body)
+
+
+async def forget(conn: Connection, tenant: str, user_ids: Sequence[str], session_id: str) -> None:
+    await conn.execute(
+        "DELETE FROM idempotency_keys WHERE tenant = $1 AND user_id = ANY($2::text[]) "
+        "AND (body ->> 'session_id' = $3 OR strpos(route, '/' || $3 || '/') > 0)",
+        tenant, user_ids, session_id,
+    )
 
 
 async def sweep(conn: Connection, now: datetime, most: int) -> int:

@@ -1,39 +1,45 @@
 """The ASGI application: routes, sockets, and the layers in front of them.
 
-    trace → metrics → problems → cross-site guard → CORS → body limit → sockets and chat's routes, else FastAPI
+    the edge (trace, metrics, problems, guard, limits, body limit) → CORS → sockets and chat's routes, else FastAPI
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import HTTPConnection
-from starlette.routing import Router, WebSocketRoute
+from starlette.routing import BaseRoute, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Scope
 
 from malgil import __version__
 from malgil.access.identity import Identity, query_token
 from malgil.access.model import Caller
 from malgil.app import health, plain, problems, rooms
-from malgil.app.body_limit import BodyLimitLayer
-from malgil.app.guard import OriginLayer
+from malgil.app.callers import CallerOf, authenticator, caller_of
+from malgil.app.edge import EdgeLayer
+from malgil.app.late import Late
+from malgil.app.limits import HEADERS, Limits, Turnstile
+from malgil.app.links import Links
+from malgil.app.openapi import DescribedAPI
 from malgil.app.settings import Settings
+from malgil.app.throttle import FrameThrottle
 from malgil.chat import routes as chat
+from malgil.chat.files.shelf import Shelf
 from malgil.chat.gate import ChatGate
 from malgil.chat.room import ChatRoom
 from malgil.kit.clock import Clock
 from malgil.kit.ids import Ids
 from malgil.observe.metrics import Metrics
-from malgil.observe.metrics_layer import MetricsLayer
-from malgil.observe.trace import TraceLayer
+from malgil.observe.requests import RequestMeter
 from malgil.realtime.bus import Bus
+from malgil.realtime.connection import Room
 from malgil.realtime.meter import Meter
+from malgil.realtime.throttle import NoThrottle
 from malgil.realtime.typing import Typing
+from malgil.realtime.user_socket import UserEndpoint, Users
 from malgil.realtime.ward import Ward
-from malgil.realtime.websocket import WebSocketEndpoint
+from malgil.realtime.websocket import Identify, WebSocketEndpoint
 
-_CHANGING_GETS = frozenset({"/agent/chat/stream"})
+_SOCKET_IO = "/socket.io/"
+_CHANGING_GETS = frozenset({_SOCKET_IO, "/agent/chat/stream"})
 
 
 @dataclass(frozen=True)
@@ -42,8 +48,11 @@ class Edge:
 
     settings: Settings
     room: ChatRoom
+    shelf: Shelf
     ward: Ward
     bus: Bus
+    links: Links
+    limits: Limits | None
     ids: Ids
     clock: Clock
     metrics: Metrics
@@ -52,51 +61,73 @@ class Edge:
 
 def build_asgi(edge: Edge, identity: Identity) -> ASGIApp:
     """Everything a client can reach, behind its layers."""
-    api = FastAPI(
-        title="Malgil", version=__version__, separate_input_output_schemas=False,
+    api = DescribedAPI(
+        dev=edge.settings.auth_mode == "dev", title="Malgil", version=__version__, separate_input_output_schemas=False,
         description="Chat sessions and agents whose answers survive everything. Errors are RFC 9457 problem details.",
     )
     problems.install(api)
-    authenticate = _authenticator(identity)
-    found = health.checks(edge.room.database, edge.settings.data_dir, edge.clock)
+    callers = caller_of(identity)
+    authenticate = authenticator(callers)
+    found = health.checks(edge.room.database, edge.settings.data_dir, edge.clock, edge.links.ping)
     api.include_router(health.build_router(found, edge.metrics, edge.clock))
     if edge.settings.service_role == "ai":
-        return _layers(api, edge)  # makes answers and talks to nobody
-    described = chat.build_router(edge.room, authenticate)
+        return _layers(api, edge, callers)  # makes answers and talks to nobody
+    described = chat.build_router(edge.room, authenticate, edge.shelf)
     api.include_router(described)
     endpoint = _socket(edge, identity)
-    sockets = [WebSocketRoute(path, endpoint) for path in ("/ws/chat/{session_id}", "/ws/{session_id}")]
-    return _layers(Router([*sockets, *plain.routes(described)], redirect_slashes=False, default=api), edge)
+    paths = ("/ws/chat/{session_id}", "/ws/{session_id}")
+    sockets: list[BaseRoute] = [WebSocketRoute(path, endpoint) for path in paths]
+    sockets.insert(0, WebSocketRoute("/ws/user", _user_socket(edge, identity)))
+    sockets += _socketio(endpoint, edge)
+    return _layers(Router([*sockets, *plain.routes(described)], redirect_slashes=False, default=api), edge, callers)
 
 
-def _layers(api: ASGIApp, edge: Edge) -> ASGIApp:
+def _layers(api: ASGIApp, edge: Edge, callers: CallerOf) -> ASGIApp:
     settings = edge.settings
-    layered: ASGIApp = BodyLimitLayer(api, settings.json_body_limit)
-    if settings.cors_origins:
-        layered = CORSMiddleware(
-            layered, allow_origins=settings.cors_origins, allow_credentials=True, allow_methods=["*"],
-            allow_headers=["*"], expose_headers=["X-Trace-Id", "Retry-After"],
+
+    def cors(app: ASGIApp) -> ASGIApp:
+        if not settings.cors_origins:
+            return app
+        return CORSMiddleware(
+            app, allow_origins=settings.cors_origins, allow_credentials=True, allow_methods=["*"],
+            allow_headers=["*"], expose_headers=["X-Trace-Id", *HEADERS],
         )
-    layered = OriginLayer(layered, rooms.origin_rules(settings, _CHANGING_GETS))
-    layered = problems.ProblemLayer(layered)
-    return TraceLayer(MetricsLayer(layered, edge.metrics, edge.clock), edge.clock)
+
+    rules = rooms.origin_rules(settings, _CHANGING_GETS)
+    return EdgeLayer(
+        api, edge.clock, RequestMeter(edge.metrics), rules, body_limit=settings.json_body_limit, around=cors,
+        turnstile=Turnstile(edge.limits, callers) if edge.limits else None,
+    )
 
 
 def _socket(edge: Edge, identity: Identity) -> WebSocketEndpoint:
-    async def identify(scope: Scope) -> Caller:
-        return await identity.resolve(scope["headers"], query_token(scope["query_string"]))
-
-    typing = Typing(edge.bus, edge.ward.settings)
     return WebSocketEndpoint(
-        edge.room.hub, ChatGate(edge.room), identify, edge.ward, typing, ids=edge.ids, clock=edge.clock,
+        edge.room.hub, _sessions(edge), _identifier(identity), edge.ward, ids=edge.ids, clock=edge.clock,
         meter=edge.meter,
     )
 
 
-def _authenticator(identity: Identity) -> Callable[[HTTPConnection], Awaitable[Caller]]:
-    async def authenticate(request: HTTPConnection) -> Caller:
-        # An EventSource cannot set headers, so GET may bring its token in the query; nothing that changes may.
-        query = query_token(request.scope["query_string"]) if request.scope.get("method") == "GET" else None
-        return await identity.resolve(request.scope["headers"], query)
+def _socketio(endpoint: WebSocketEndpoint, edge: Edge) -> list[BaseRoute]:
+    late = Late("malgil.realtime.socketio", lambda it: it.SocketIOEndpoint(endpoint, edge.ward.settings, edge.ids))
+    return [WebSocketRoute(_SOCKET_IO, late), Route(_SOCKET_IO, late)]
 
-    return authenticate
+
+def _user_socket(edge: Edge, identity: Identity) -> UserEndpoint:
+    users = Users(ChatGate(edge.room), edge.bus)
+    return UserEndpoint(
+        edge.room.hub, _sessions(edge), _identifier(identity), edge.ward, ids=edge.ids, clock=edge.clock,
+        users=users, meter=edge.meter,
+    )
+
+
+def _sessions(edge: Edge) -> Room:
+    throttle = FrameThrottle(edge.limits, edge.clock) if edge.limits else NoThrottle()
+    typing = Typing(edge.bus, edge.ward.settings)
+    return Room(ChatGate(edge.room), typing, edge.ward.settings, edge.links.presence, throttle)
+
+
+def _identifier(identity: Identity) -> Identify:
+    async def identify(scope: Scope) -> Caller:
+        return await identity.resolve(scope["headers"], query_token(scope["query_string"]))
+
+    return identify

@@ -1,42 +1,40 @@
 """The limit on request bodies: nobody makes the server hold more than it agreed to."""
 
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope
 
-from malgil.app.problems import problem
+from malgil.chat.files.routes import UPLOADS
 from malgil.kit.errors import TooLarge
 
+_BODILESS = ("GET", "HEAD")  # nothing of ours reads a body of theirs
 
-class BodyLimitLayer:
-    """Pure ASGI: a body of more than `limit` bytes is answered 413, at once when its length is announced."""
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app = app
-        self._limit = limit
-        self._detail = f"The body may have at most {limit} bytes."
+def bounded(scope: Scope, receive: Receive, limit: int) -> Receive:
+    """`receive` for a body of at most `limit` bytes. Raises TooLarge, at once when the length is announced."""
+    if scope["method"] == "POST" and UPLOADS.fullmatch(scope["path"]):
+        return receive  # counted where it is written as it comes
+    announced = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+    if announced is None:
+        return receive if scope["method"] in _BODILESS else _counted(receive, limit)
+    if announced.isdigit() and len(announced) < 16 and int(announced) <= limit:
+        return receive  # the server itself holds the client to what it announced
+    raise TooLarge(_detail(limit))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        announced = next((value for name, value in scope["headers"] if name == b"content-length"), None)
-        if announced is None:
-            await self._app(scope, self._counted(receive), send)
-        elif announced.isdigit() and len(announced) < 16 and int(announced) <= self._limit:
-            await self._app(scope, receive, send)  # the server itself holds the client to what it announced
-        else:
-            await problem(TooLarge(self._detail))(scope, receive, send)
 
-    def _counted(self, receive: Receive) -> Receive:
-        total = 0
+def _counted(receive: Receive, limit: int) -> Receive:
+    total = 0
 
-        async def counted() -> Message:
-            nonlocal total
-            message = await receive()
-            total += len(message.get("body", b""))
-            if total > self._limit:
-                # Starlette's own exception: FastAPI turns every other one into "cannot parse the body".
-                raise HTTPException(413, self._detail)
-            return message
+    async def counted() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > limit:
+            # Starlette's own exception: FastAPI turns every other one into "cannot parse the body".
+            raise HTTPException(413, _detail(limit))
+        return message
 
-        return counted
+    return counted
+
+
+def _detail(limit: int) -> str:
+    return f"The body may have at most {limit} bytes."

@@ -1,7 +1,7 @@
 """Every refusal and failure as RFC 9457 problem details, with the trace id, and nothing of our inside.
 
-`install` covers what FastAPI's routes raise; `ProblemLayer` stands in front of everything and covers the layers, the
-raw ASGI endpoints and what nobody foresaw.
+`install` covers what FastAPI's routes raise; the layer in front (`edge`) answers with `answer_to` for itself, the raw
+ASGI endpoints and what nobody foresaw.
 """
 
 import logging
@@ -13,9 +13,8 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from malgil.kit import json
 from malgil.kit.errors import FieldError, Invalid, MalgilError, TooLarge, Unavailable, UnsupportedType
@@ -50,39 +49,8 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, handler)
 
 
-class ProblemLayer:
-    """Pure ASGI: answers what no handler answered, and logs what nobody foresaw; such a detail never leaves."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = finished = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started, finished
-            started = True
-            finished = message["type"] == "http.response.body" and not message.get("more_body", False)
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched)
-        except ClientDisconnect:
-            return
-        except Exception as e:
-            answer = _answer(e)
-            _report(e, answer.status_code, f"{scope['method']} {scope['path']}")
-            if not started:
-                await answer(scope, receive, send)
-            elif not finished:
-                # The status has left already: breaking the connection is all that can still tell the client.
-                raise ConnectionAbortedError("the response broke off") from e
-
-
-def _answer(error: Exception) -> Response:
+def answer_to(error: Exception) -> Response:
+    """The problem that an error of any kind is to whoever asked."""
     match error:
         case MalgilError():
             return problem(error)
@@ -92,7 +60,7 @@ def _answer(error: Exception) -> Response:
             return problem(_INTERNAL)
 
 
-def _report(error: Exception, status: int, where: str) -> None:
+def report(error: Exception, status: int, where: str) -> None:
     """A fault of ours with its stack; a part that is away in one line, for there may be thousands of them."""
     if isinstance(error, Unavailable):
         _log.warning("%s: answered %d %s: %s", where, error.status, error.code, error.detail)
@@ -104,12 +72,12 @@ _INTERNAL: Final = MalgilError("Something went wrong here; the trace id names it
 
 
 async def _malgil(_request: Request, error: MalgilError) -> Response:
-    _report(error, error.status, "a route")
+    report(error, error.status, "a route")
     return problem(error)
 
 
 async def _unforeseen(_request: Request, _error: Exception) -> Response:
-    # Starlette raises it again behind this answer, and ProblemLayer logs it there.
+    # Starlette raises it again behind this answer, and the edge logs it there.
     return problem(_INTERNAL)
 
 

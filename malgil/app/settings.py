@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from malgil.access.origin import is_loopback
 from malgil.access.tokens import PUBLIC_KEY
+from malgil.app.limit_types import EndpointLimits, Limit, Limits, RoleLimits
 from malgil.app.setting_types import (
     FILE_TYPES,
     SECRET_BYTES,
@@ -37,7 +38,7 @@ from malgil.app.setting_types import (
     Seconds,
     Secret,
 )
-from malgil.app.yaml_files import read_files
+from malgil.app.yaml_files import Found, read_files
 from malgil.kit.errors import MalgilError
 
 ENVIRONMENT: Final = "environment"
@@ -111,6 +112,9 @@ class Settings(BaseSettings):
 
     rate_limit_enabled: bool = True
     rate_limit_messages_per_minute: Count = 60
+    rate_limit_default: Limits = (Limit(limit=600),)
+    rate_limit_endpoints: EndpointLimits = {}
+    rate_limit_roles: RoleLimits = {}
     trusted_proxies: Proxies = []
 
     stream_chunk_size: Count = 10
@@ -198,7 +202,7 @@ def load(flags: Mapping[str, Any] | None = None, root: Path = Path()) -> Loaded:
     try:
         settings = Settings(**values)
     except ValidationError as e:
-        raise SettingsError(faults + [_fault(error, sources) for error in e.errors()]) from None
+        raise SettingsError(faults + [_fault(error, sources, yaml) for error in e.errors()]) from None
     if faults:
         raise SettingsError(faults)
     return Loaded(settings, sources, _remarks(root))
@@ -217,24 +221,23 @@ def _layer(given: dict[str, Any], label: str) -> tuple[dict[str, Any], dict[str,
     return given, {name: label + (name.replace("_", "-") if flag else name.upper()) for name in given}
 
 
-def _fault(error: Any, sources: Mapping[str, str]) -> str:
+def _fault(error: Any, sources: Mapping[str, str], yaml: Mapping[str, Found]) -> str:
     """One fault in the words of its source. The value is never shown: it may be a secret."""
     message = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
         return str(message)
     name, *inner = error["loc"]
     where = sources.get(name, name.upper())
-    return f"{where}{''.join(f'[{one}]' for one in inner)}: {message}"
+    if name in yaml and yaml[name].where == where:
+        where, inner = yaml[name].place(inner)
+    return f"{where}{''.join(f'[{one}]' for one in inner if one != '[key]')}: {message}"
 
 
 def _remarks(root: Path) -> tuple[str, ...]:
     """What was set in good faith and has no effect: nobody shall believe in a limit or a Redis that is not there."""
-    remarks = [
+    return tuple(
         f"{label}: {name.upper()} has no effect: this version does not use it yet."
         for label, source in _environments(root)
         for name in source.env_vars
         if name in NOT_YET
-    ]
-    if (root / "config" / "rate_limit.yaml").exists():
-        remarks.append("config/rate_limit.yaml is not read: this version has no limits yet.")
-    return tuple(remarks)
+    )

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import httpx
 from starlette.types import ASGIApp
@@ -13,6 +14,7 @@ from malgil.access.identity import Identity
 from malgil.access.tokens import TokenVerifier
 from malgil.agents.frames import FRAMES as AGENT_FRAMES
 from malgil.agents.offline.model import OfflineModel
+from malgil.agents.offline.titling import title_of
 from malgil.agents.providers import ModelCatalogue, Provided
 from malgil.agents.runner import Runner
 from malgil.agents.settings import TurnSettings
@@ -24,11 +26,19 @@ from malgil.agents.writer import PieceCommits, piece_commits
 from malgil.app import demo, rooms
 from malgil.app.asgi import Edge, build_asgi
 from malgil.app.housekeeping import keep_house
+from malgil.app.indexing import Indexing, vocabulary
 from malgil.app.keys import token_keys
+from malgil.app.limits import open_limits
+from malgil.app.links import Links, open_links
 from malgil.app.metering import MeteringAnnouncer
 from malgil.app.settings import Settings, SettingsError
+from malgil.chat.files.shelf import Shelf
 from malgil.chat.frames import FRAMES as CHAT_FRAMES
+from malgil.chat.frames import RULINGS
+from malgil.chat.members.unread import UnreadTeller
 from malgil.chat.room import ChatRoom, open_room
+from malgil.chat.search.tasks import Indexer
+from malgil.chat.titles import TitleGiver
 from malgil.kit.clock import Clock, SystemClock
 from malgil.kit.ids import UlidIds
 from malgil.log import actions as log
@@ -39,6 +49,7 @@ from malgil.realtime.announce import announcer
 from malgil.realtime.bus import MemoryBus
 from malgil.realtime.frames import Frames
 from malgil.realtime.hub import Hub
+from malgil.realtime.presence import MemoryPresence
 from malgil.realtime.reader import DatabaseLog
 from malgil.realtime.ward import Ward
 from malgil.storage.database import Database
@@ -88,26 +99,39 @@ async def build(settings: Settings, url: str, *, node: str, turns: TurnSettings 
     ids = UlidIds(clock)
     metrics = Metrics(__version__)
     meter = DeliveryMeter(metrics, clock)
-    bus = MemoryBus()
     async with AsyncExitStack() as opening:
+        links = await open_links(settings, opening) or Links(MemoryBus(), MemoryPresence())
+        bus = links.bus
+        if links.counts is not None:
+            metrics.watch_bus(links.counts)
+        indexing = Indexing()
         database = await _open_database(settings, url, opening)
         metrics.watch_pool(database.pool_stats)
-        scribe = Scribe(ids, clock, _announce(MeteringAnnouncer(metrics), turn_announcer(bus), announcer(bus)))
+        teller = await opening.enter_async_context(UnreadTeller(database, bus))
+        told = _announce(
+            MeteringAnnouncer(metrics), turn_announcer(bus), announcer(bus), teller.announce, indexing.announce
+        )
+        scribe = Scribe(ids, clock, told)
         async with database.unit_of_work() as uow:
             await log.settle_epoch(uow)
         await demo.install(database, clock, model=settings.llm_model)
-        frames = Frames(CHAT_FRAMES, AGENT_FRAMES)
+        frames = Frames(CHAT_FRAMES, AGENT_FRAMES, rulings=RULINGS)
         hub = await opening.enter_async_context(Hub(DatabaseLog(database), bus, frames, meter=meter))
         ward = await opening.enter_async_context(Ward(rooms.realtime(settings)))
+        shelf = Shelf(rooms.blobs(settings), rooms.files(settings))
         room = open_room(database, hub, ward, frames, scribe, meter=meter)
+        room = replace(room, has_read=teller.has_read, vocabulary=vocabulary())
         opening.push_async_callback(room.posts.drain)
+        await opening.enter_async_context(indexing.running(Indexer(database, room.vocabulary, meter.indexed)))
         pieces = piece_commits(database, scribe)
         opening.push_async_callback(pieces.drain)
         runner = _runner(settings, turns, room, pieces, clock)
         worker = TurnWorker(database, scribe, bus, runner, turns, owner=uuid.uuid4().hex, node=node)
-        edge = Edge(settings, room, ward, bus, ids, clock, metrics, meter)
+        await opening.enter_async_context(TitleGiver(database, scribe, bus, _title))
+        limits = await open_limits(settings, links.redis, clock, metrics, opening)
+        edge = Edge(settings, room, shelf, ward, bus, links, limits, ids, clock, metrics, meter)
         asgi = build_asgi(edge, await _identity(settings, clock, opening))
-        house = asyncio.create_task(keep_house(database, scribe, turns), name="housekeeping")
+        house = asyncio.create_task(keep_house(database, scribe, turns, metrics, shelf.blobs), name="housekeeping")
         answers = settings.service_role != "gateway"
         return Application(asgi, worker, ward, opening.pop_all(), house, answers=answers)
 
@@ -136,6 +160,10 @@ def _runner(settings: Settings, turns: TurnSettings, room: ChatRoom, pieces: Pie
     tools = {tool.name: tool for tool in SHOP_TOOLS}
     toolbox = Toolbox(room.database, room.scribe, tools, timeout=turns.tool_timeout)
     return Runner(room.database, room.scribe, room.transcript, pieces, catalogue, toolbox, turns)
+
+
+async def _title(question: str) -> str:
+    return title_of(question)
 
 
 def _announce(*announcers: Announce) -> Announce:

@@ -1,6 +1,7 @@
 """The YAML files under `config/`: each key is another way to write one setting, and knows the line it stands on."""
 
 import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -27,18 +28,46 @@ YAML_KEYS: Final[dict[str, dict[str, str]]] = {
         "sessions.replay_entries": "ws_replay_entries",
         "sessions.replay_bytes": "ws_replay_bytes",
     },
+    "rate_limit.yaml": {
+        "enabled": "rate_limit_enabled",
+        "messages_per_minute": "rate_limit_messages_per_minute",
+        "default": "rate_limit_default",
+        "endpoints": "rate_limit_endpoints",
+        "roles": "rate_limit_roles",
+    },
 }
 
 
 _NULL: Final = "tag:yaml.org,2002:null"
+_DEEPEST: Final = 8
+
+Inside = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One setting in a file: its value and where it stands (`config/api.yaml:3: cors.origins`)."""
+    """One setting in a file: its value and where it stands (`config/api.yaml:3: cors.origins`).
+
+    `inside`: where each part of a value of several parts stands, by its path.
+    """
 
     value: Any
     where: str
+    inside: Mapping[Inside, str]
+
+    def place(self, path: Sequence[str | int]) -> tuple[str, list[str | int]]:
+        """Where the part at `path` stands, and what of the path is not in the file."""
+        place, rest = self.where, list(path)
+        known: Inside = ()
+        while rest:
+            if (*known, rest[0]) in self.inside:
+                known = (*known, rest.pop(0))
+                place = self.inside[known]
+            elif rest[0] == 0:
+                rest.pop(0)  # a single thing where a list may stand
+            else:
+                break
+        return place, rest
 
 
 def read_files(folder: Path) -> tuple[dict[str, Found], list[str]]:
@@ -75,9 +104,31 @@ def _read(path: Path, shown: str, keys: dict[str, str], found: dict[str, Found],
             faults.append(f"{where}: given twice")
         else:
             try:
-                found[keys[key]] = Found(_value(node), where)
+                inside: dict[Inside, str] = {}
+                value = _value(node)
+                _look_inside(node, (), f"{shown}:{{}}: {key}", inside, faults)
+                found[keys[key]] = Found(value, where, inside)
             except yaml.MarkedYAMLError as e:
                 faults.append(f"{where}: {e.problem}")
+
+
+def _look_inside(node: yaml.Node, path: Inside, shown: str, inside: dict[Inside, str], faults: list[str]) -> None:
+    """Note where each part of a value stands; YAML's own reader drops what is given twice without a word."""
+    parts: list[tuple[str | int, yaml.Node, yaml.Node]] = []
+    if len(path) >= _DEEPEST:
+        return  # a file whose parts hold themselves
+    if isinstance(node, yaml.SequenceNode):
+        parts = [(number, child, child) for number, child in enumerate(node.value)]
+    elif isinstance(node, yaml.MappingNode):
+        parts = [(str(name.value), name, child) for name, child in node.value]
+    for part, at, child in parts:
+        here = (*path, part)
+        name = f"[{part}]" if isinstance(part, int) else f".{part}"
+        place = shown.format(at.start_mark.line + 1) + name
+        if here in inside:
+            faults.append(f"{place}: given twice")
+        inside[here] = place
+        _look_inside(child, here, shown + name.replace("{", "{{").replace("}", "}}"), inside, faults)
 
 
 def _leaves(node: yaml.MappingNode, prefix: str, keys: set[str]) -> list[tuple[str, int, yaml.Node]]:

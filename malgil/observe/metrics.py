@@ -3,11 +3,13 @@
 Labels are few and closed: route templates, never paths; nothing named after a tenant, a user or a session.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from malgil.kit.clock import Clock
 
@@ -45,6 +47,9 @@ class Metrics:
         self.slow_consumers = Counter(
             "malgil_slow_consumers_closed", "Connections closed because they did not keep up", registry=registry)
 
+        self.search_lag = Histogram(
+            "malgil_search_lag_seconds", "From the commit of a message to its being in the search index",
+            buckets=_LAG_SECONDS, registry=registry)
         self.appends = Counter("malgil_log_appends", "Durable entries appended to the log", registry=registry)
         self.pieces = Counter("malgil_log_pieces", "Pieces of answers appended to the log", registry=registry)
 
@@ -56,6 +61,14 @@ class Metrics:
 
         self.pool = Gauge(
             "malgil_db_pool_connections", "Connections of the database pool", ["state"], registry=registry)
+        self.limit_fallback = Gauge(
+            "malgil_rate_limit_fallback", "1 while limits are kept by this process alone for want of Redis",
+            registry=registry)
+
+        self.table_bytes = Gauge(
+            "malgil_db_table_bytes", "Size of a table with its indexes", ["table"], registry=registry)
+        self.table_rows = Gauge(
+            "malgil_db_table_rows", "Rows of a table, as PostgreSQL estimates them", ["table"], registry=registry)
         build = Gauge("malgil_build_info", "The running version, always 1", ["version"], registry=registry)
         build.labels(version).set(1)
 
@@ -63,6 +76,26 @@ class Metrics:
         """Read `size`, `active`, `idle` and `limit` of the pool from `stats` whenever the metrics are read."""
         for state in ("size", "active", "idle", "limit"):
             self.pool.labels(state).set_function(_reader(stats, state))
+
+    def watch_bus(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Read how many messages went to other processes, came from them and were lost whenever metrics are read."""
+        self.registry.register(_Counts("malgil_bus_messages", "Messages between processes", "state", counts))
+
+    def watch_cache(self, counts: Callable[[], Mapping[str, int]]) -> None:
+        """Read which level of the cache answered how often whenever the metrics are read."""
+        self.registry.register(_Counts("malgil_cache_reads", "Reads of the cache, by who answered", "level", counts))
+
+    def tables_measured(self, sizes: Iterable[tuple[str, int, int]]) -> None:
+        """(table, bytes, rows) of each table."""
+        for table, size, rows in sizes:
+            self.table_bytes.labels(table).set(size)
+            self.table_rows.labels(table).set(rows)
+
+    def watch_limits(self, counts: Callable[[], Mapping[str, int]], fallen_back: Callable[[], bool]) -> None:
+        """Read how many requests and messages were allowed and refused, and whether Redis is out of reach."""
+        name, text = "malgil_rate_limit_decisions", "Requests and messages that the limits allowed or refused"
+        self.registry.register(_Counts(name, text, "decision", counts))
+        self.limit_fallback.set_function(lambda: float(fallen_back()))
 
     def turn_reached(self, state: TurnState) -> None:
         """A turn entered `state`."""
@@ -91,11 +124,28 @@ class DeliveryMeter:
         """Another machine's clock may have stamped the commit: a lag below zero counts as none."""
         self._metrics.delivery_lag.observe(max(0.0, (self._clock.now() - committed_at).total_seconds()))
 
+    def indexed(self, committed_at: datetime) -> None:
+        """What was committed then can be found now."""
+        self._metrics.search_lag.observe(max(0.0, (self._clock.now() - committed_at).total_seconds()))
+
     def gap_mended(self) -> None:
         self._metrics.gaps_mended.inc()
 
     def slow_closed(self) -> None:
         self._metrics.slow_consumers.inc()
+
+
+class _Counts(Collector):
+    """Counters that somebody else keeps as plain numbers."""
+
+    def __init__(self, name: str, text: str, label: str, counts: Callable[[], Mapping[str, int]]) -> None:
+        self._name, self._text, self._label, self._counts = name, text, label, counts
+
+    def collect(self) -> Iterable[Metric]:
+        family = CounterMetricFamily(self._name, self._text, labels=[self._label])
+        for value, count in self._counts().items():
+            family.add_metric([value], count)
+        yield family
 
 
 def _reader(stats: Callable[[], Mapping[str, int]], state: str) -> Callable[[], float]:

@@ -6,12 +6,10 @@ here begin with the time, so they sort by it like every id of Malgil.
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Final
-
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from malgil.kit.clock import Clock
 from malgil.kit.ids import TRACE
@@ -46,35 +44,18 @@ def tracing(trace_id: str) -> Iterator[None]:
         _trace_id.reset(before)
 
 
-class TraceLayer:
-    """Pure ASGI, outermost: gives every request and connection its trace id, and every HTTP response the header."""
-
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
-        self._app = app
-        self._clock = clock
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
-        trace_id = _incoming(scope) or new_trace_id(self._clock)
-        header = (b"x-trace-id", trace_id.encode())
-
-        async def traced(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), header]
-            await send(message)
-
-        before = _trace_id.set(trace_id)
-        try:
-            # A socket sends thousands of frames and none of them carries headers: its `send` stays bare.
-            await self._app(scope, receive, traced if scope["type"] == "http" else send)
-        finally:
-            _trace_id.reset(before)
+def begin_trace(trace_id: str) -> Token[str | None]:
+    """As `tracing`, without the context manager, which costs more than it does: give the answer to `end_trace`."""
+    return _trace_id.set(trace_id)
 
 
-def _incoming(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
+def end_trace(before: Token[str | None]) -> None:
+    _trace_id.reset(before)
+
+
+def incoming_trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """The id of a W3C `traceparent`; None without one, and for one that is malformed."""
+    for name, value in headers:
         if name == b"traceparent":
             found = _TRACEPARENT.fullmatch(value)
             # Version 00 is exactly four fields.

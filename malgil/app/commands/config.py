@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import typer
 from pydantic import SecretStr
+from pydantic_core import to_jsonable_python
 
 from malgil.app.settings import load
 from malgil.kit import json
@@ -31,8 +32,8 @@ def shown(value: Any) -> str:
             return _where(value.get_secret_value())
         case str():
             return mask_text(value)
-        case bool() | list():
-            return json.dumps(value)
+        case bool() | list() | tuple() | dict():
+            return json.dumps(to_jsonable_python(value))
         case _:
             return str(value)
 

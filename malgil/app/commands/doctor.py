@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -66,6 +67,8 @@ def examine(flags: Mapping[str, Any]) -> Iterator[Finding]:
     yield data_dir(settings.data_dir)
     yield _secret(settings)
     yield from database(settings)
+    if settings.redis_url is not None:
+        yield asyncio.run(_redis(settings.redis_url.get_secret_value()))
     yield port(settings)
     yield _model(settings)
 
@@ -159,6 +162,17 @@ def _schema(at: str | None) -> Finding:
     if at in revisions():
         return Finding("schema", "note", f"{at}, the newest is {newest}", "the next start migrates")
     return Finding("schema", "problem", f"{at} was made by a newer Malgil", "start that one, or restore a backup")
+
+
+async def _redis(url: str) -> Finding:
+    storage = import_module("malgil.storage.redis")  # whoever has no Redis does not pay for its library
+    mend = "check REDIS_URL and its server; until then each replica hears of the others a second late"
+    try:
+        async with storage.connect(url) as client:
+            version = (await client.info("server"))["redis_version"]
+    except (ValueError, *storage.FAULTS) as e:
+        return Finding("redis", "problem", f"does not answer ({type(e).__name__})", mend)
+    return Finding("redis", "ok", f"Redis {version} answers")
 
 
 def port(settings: Settings) -> Finding:
