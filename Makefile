@@ -1,5 +1,5 @@
 # `make serve` needs Python 3.11 or newer and a package index, nothing else.
-.PHONY: serve test check test-system bench chaos lock clean
+.PHONY: serve test check test-system bench chaos fuzz lock clean
 
 LOCK = .venv/bin/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --python-version 3.11 --group build
@@ -27,6 +27,8 @@ test-system:
 	@CHROMIUM="$$(scripts/program chromium chromium chromium-browser google-chrome google-chrome-stable)" && \
 	NGINX="$$(scripts/program nginx nginx)" && \
 	REDIS="$$(scripts/program redis-server redis-server)" && \
+	scripts/program nodejs node >/dev/null && scripts/program npm npm >/dev/null && \
+	npm ci --prefix tests/system/socketio --no-audit --no-fund --silent && \
 	export CHROMIUM NGINX REDIS && exec .venv/bin/python -m pytest tests/system
 
 bench:
@@ -38,6 +40,12 @@ CHAOS ?= --rounds 200 --seed 1
 chaos:
 	@scripts/venv dev
 	@exec .venv/bin/python -m tests.crash $(CHAOS)
+
+# The API against its own description. FUZZ="--seconds 3600 --seed 7" for longer, or for other data.
+FUZZ ?= --seconds 600 --seed 1
+fuzz:
+	@scripts/venv dev
+	@exec .venv/bin/python -m tests.fuzz $(FUZZ)
 
 # LOCK_FLAGS=--upgrade takes the newest versions.
 lock:

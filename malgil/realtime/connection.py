@@ -2,25 +2,28 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from malgil.access.model import Caller
 from malgil.kit import failpoints, json
-from malgil.kit.errors import Forbidden, Invalid, MalgilError
+from malgil.kit.errors import Forbidden, Invalid, MalgilError, RateLimited
 from malgil.realtime import replies
 from malgil.realtime.asgi import Receive
 from malgil.realtime.errors import Resync
 from malgil.realtime.gate import Entered, SessionGate
 from malgil.realtime.inbound import read_frame
 from malgil.realtime.outlet import Outlet
+from malgil.realtime.presence import MemoryPresence, Presence
 from malgil.realtime.settings import RealtimeSettings
 from malgil.realtime.tail import Tail
+from malgil.realtime.throttle import NoThrottle, Throttle
 from malgil.realtime.typing import Typing
 
 MOST_FAULTS = 10
 """Malformed frames in a row after which a client is not understood any more (close 1008, policy violation)."""
 PONG = '{"type":"pong"}'
+_PRESENCE = "\0"  # no user's id, which is what the other hints are kept by
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +35,8 @@ class Room:
     gate: SessionGate
     typing: Typing
     settings: RealtimeSettings
+    presence: Presence = field(default_factory=MemoryPresence)
+    throttle: Throttle = field(default_factory=NoThrottle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +65,14 @@ class Connection:
         self._faults = 0
         self._types = False
 
+    @property
+    def user_id(self) -> str:
+        return self._caller.user_id
+
     async def run(self, receive: Receive) -> None:
         """Return when the connection is gone."""
         self._room.typing.join(self._entered.session_id, self.id, self._hear_typing)
+        self._room.presence.join(self._entered.session_id, self)
         try:
             while (message := await receive())["type"] != "websocket.disconnect":
                 self._outlet.heard_at = asyncio.get_running_loop().time()
@@ -71,6 +81,7 @@ class Connection:
                 # A packet full of small frames is handled without waiting for anything: let others have their turn.
                 await asyncio.sleep(0)
         finally:
+            self._room.presence.leave(self._entered.session_id, self)
             self._room.typing.leave(self._entered.session_id, self.id)
             if self._types:
                 await self._say_typing(False)
@@ -94,6 +105,8 @@ class Connection:
         frame: dict[str, Any] | None = None
         try:
             frame = read_frame(message)
+            if not await self._may_say(frame["type"]):
+                return
             for answer in await self._answer(frame):
                 failpoints.reach("ws.before_ack")
                 self._outlet.say(json.dumps(answer))
@@ -113,6 +126,8 @@ class Connection:
                 return []
             case "resume":
                 way = await self.way(frame["after"])
+                # It may lead past the entry that sends the caller away.
+                await self._room.gate.enter(self._caller, self._entered.session_id)
                 self._outlet.seek(way.to, *way.preface)
                 return []
             case "typing":
@@ -120,6 +135,13 @@ class Connection:
                 return []
             case _:
                 return await self._room.gate.receive(self._caller, self._entered.session_id, frame)
+
+    async def _may_say(self, kind: str) -> bool:
+        """False for what may be dropped without a word: only the newest typing counts, and it ends by itself."""
+        wait = await self._room.throttle.allow(self._caller, self.id, kind)
+        if wait is None or kind == "typing":
+            return wait is None
+        raise RateLimited("Too many messages", retry_after=wait)
 
     def _refuse(self, error: MalgilError, frame: dict[str, Any] | None) -> None:
         self._faults = self._faults + 1 if isinstance(error, Invalid) else 0
@@ -132,6 +154,10 @@ class Connection:
             raise Forbidden("You may watch this session, not take part in it.")
         self._types = is_typing
         await self._room.typing.say(self._entered.session_id, self.id, self._caller.user_id, is_typing=is_typing)
+
+    def hear_presence(self, frame: str) -> None:
+        """Tell the client who is present."""
+        self._outlet.hint(_PRESENCE, frame)
 
     def _hear_typing(self, user_id: str, frame: str) -> None:
         self._outlet.hint(user_id, frame)

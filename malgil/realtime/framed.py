@@ -18,9 +18,10 @@ def encode_event(data_json: str, event_id: str, name: str | None = None) -> byte
 
 
 class Framed:
-    """`json` is the native frame in UTF-8; the forms that transports need are made when the first of them asks."""
+    """`json` is the native frame in UTF-8, `ruling` what the entry does to connections; the forms that transports need
+    are made when the first of them asks."""
 
-    __slots__ = ("_event", "_wire", "entry", "epoch", "from_seq", "json", "seq", "size")
+    __slots__ = ("_event", "_wire", "entry", "epoch", "from_seq", "json", "ruling", "seq", "size")
 
     def __init__(self, entry: Entry, epoch: str, frames: Frames) -> None:
         self.entry = entry
@@ -28,6 +29,7 @@ class Framed:
         self.seq = entry.seq
         self.from_seq = entry.from_seq
         self.json = frames.encode(entry, epoch)
+        self.ruling = frames.ruling(entry)
         self.size = len(self.json)
         self._wire: bytes | None = None
         self._event: bytes | None = None

@@ -8,10 +8,14 @@ from pydantic_core import to_json
 
 from malgil.kit.clock import rfc3339
 from malgil.log.model import DELTA, Entry
+from malgil.realtime.gate import Ruling
 
 Payload = dict[str, Any]
 Mapper = Callable[[Entry], Payload]
 """From an entry to a fresh payload with its `type`; pure."""
+
+Ruler = Callable[[Entry], Ruling]
+"""From an entry to what it does to connections; pure."""
 
 _log = logging.getLogger(__name__)
 
@@ -34,10 +38,16 @@ def system(entry: Entry) -> Payload:
 class Frames:
     """How each kind of entry looks on the wire. Kinds that no mapping names become `system` frames."""
 
-    def __init__(self, *mappings: Mapping[str, Mapper]) -> None:
+    def __init__(self, *mappings: Mapping[str, Mapper], rulings: Mapping[str, Ruler] | None = None) -> None:
         self._mappers: dict[str, Mapper] = {DELTA: stream_chunk}
         for mapping in mappings:
             self._mappers.update(mapping)
+        self._rulers = rulings or {}
+
+    def ruling(self, entry: Entry) -> Ruling | None:
+        """What the entry does to the connections that are open in its session; None for nearly all."""
+        ruler = self._rulers.get(entry.kind)
+        return None if ruler is None else ruler(entry)
 
     def payload(self, entry: Entry, epoch: str) -> Payload:
         """The frame with `seq`, `cursor` and, for a range, `from_seq`."""

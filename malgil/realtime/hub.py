@@ -94,10 +94,16 @@ class Hub:
             if not tail.watchers:
                 self._end(tail, Resync("Nobody watches any more."))
 
+    def still(self, name: str) -> Tail:
+        """A tail of its own that never moves, for a connection that follows no session."""
+        tail = Tail(name, self._log, self._frames, self._meter)
+        tail.head = 0
+        return tail
+
     def _open(self, session_id: str) -> _Watched:
         tail = Tail(session_id, self._log, self._frames, self._meter)
         # First listen, then look: what commits in between is heard, and fetched once we know where we stand.
-        unsubscribe = self._bus.subscribe(session_channel(session_id), tail.hear)
+        unsubscribe = self._bus.subscribe(session_channel(session_id), tail.hear, tail.look)
         watched = self._watched[session_id] = _Watched(tail, unsubscribe)
         watched.begun = asyncio.create_task(self._begin(watched))
         return watched

@@ -7,7 +7,7 @@ the scope (`extensions`), so that a transport can ping, see progress and, at las
 
 import asyncio
 from collections.abc import MutableMapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -21,6 +21,8 @@ EXTENSION = "malgil.line"
 LINGER_SECONDS = 15.0
 MOST_FRAGMENTS = 4096
 MOST_HEAD_BYTES = 65_536
+_NEVER: Final = float("inf")
+_TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class Line(Protocol):
@@ -136,12 +138,69 @@ class WebSocketLine(WebSocketsSansIOProtocol):
 
 
 class HttpLine(HttpToolsProtocol):
-    """uvicorn's HTTP protocol as a Line, for event streams."""
+    """uvicorn's HTTP protocol as a Line, for event streams; and it does not wait for ever for a request to be whole.
+
+    One timer looks after that, and runs only while something is outstanding: a request that comes in one piece never
+    starts it.
+    """
+
+    head_seconds = 15.0
+    """How long a request head may take, from the connection or its first byte."""
+    body_seconds = 30.0
+    """How long nothing of a body may come; how long the rest of one may take that nobody needs any more."""
 
     heard_at = 0.0
 
     _head_bytes = -1
     """Bytes of the request head that is being received; -1 outside of one."""
+    _head_at = 0.0
+    _asked = False
+    _body_open = False
+    _watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self.heard_at = self._head_at = self.loop.time()
+        self._watch = self.loop.call_later(self.head_seconds, self._look)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._unwatch()
+        super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._unwatch()
+        self._body_open = False  # what comes now is the socket's
+        super().handle_websocket_upgrade()
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _look(self) -> None:
+        """Cut a client that takes too long over its request; otherwise look again when that may be so."""
+        self._watch = None
+        now = self.loop.time()
+        due = self._due(now)
+        if due > now:
+            if due < _NEVER:
+                self._watch = self.loop.call_at(due, self._look)
+        elif not self.transport.is_closing():
+            if self._head_bytes > 0:
+                self.transport.write(_TOO_SLOW)
+                self.transport.close()
+            elif self._body_open or not self._asked:
+                self.transport.abort()
+
+    def _due(self, now: float) -> float:
+        """When what is outstanding will have taken too long."""
+        if self._head_bytes >= 0 or not self._asked:
+            return self._head_at + self.head_seconds
+        if not self._body_open:
+            return _NEVER
+        if self.flow.read_paused and not self.cycle.response_complete:
+            return now + self.body_seconds  # it is we who do not read
+        return self.heard_at + self.body_seconds
 
     def write(self, frame: bytes) -> bool:
         # One chunk of the response under way, past the `send`s that the layers have wrapped around uvicorn's: they look
@@ -156,7 +215,11 @@ class HttpLine(HttpToolsProtocol):
         return True
 
     def data_received(self, data: bytes) -> None:
+        if not (self._body_open and self.cycle.response_complete):
+            self.heard_at = self.loop.time()
         super().data_received(data)
+        if self._watch is None and (self._head_bytes >= 0 or self._body_open) and not self.transport.is_closing():
+            self._look()
         if self._head_bytes >= 0:
             # httptools gathers a head of any size.
             self._head_bytes += len(data)
@@ -166,11 +229,17 @@ class HttpLine(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._head_bytes = 0
+        self._head_at = self.loop.time()
         self.scope["extensions"] = {EXTENSION: {"line": self}}
 
     def on_headers_complete(self) -> None:
         self._head_bytes = -1
+        self._asked = self._body_open = True
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._body_open = False
+        super().on_message_complete()
 
     def unsent(self) -> int:
         return self.transport.get_write_buffer_size()

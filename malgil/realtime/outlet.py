@@ -12,6 +12,7 @@ from malgil.realtime import replies
 from malgil.realtime.asgi import Send
 from malgil.realtime.eager import start
 from malgil.realtime.framed import Framed, merge_deltas
+from malgil.realtime.gate import Entered
 from malgil.realtime.line import Line
 from malgil.realtime.meter import Meter
 from malgil.realtime.settings import RealtimeSettings
@@ -36,14 +37,14 @@ class Outlet:
     """
 
     __slots__ = (
-        "_answers", "_beats", "_busy", "_closing", "_cut_at", "_expires_at", "_hints", "_line", "_mark", "_meter",
-        "_next_beat", "_paging", "_progress", "_replaying", "_room", "_seek", "_send", "_seq", "_settings",
+        "_answers", "_beats", "_busy", "_closing", "_cut_at", "_entered", "_expires_at", "_hints", "_line", "_mark",
+        "_meter", "_next_beat", "_paging", "_progress", "_replaying", "_room", "_seek", "_send", "_seq", "_settings",
         "_stalled_at", "_tail", "_task", "due", "heard_at",
     )
 
     def __init__(
         self, send: Send, line: Line, tail: Tail, *, after: int, settings: RealtimeSettings, meter: Meter,
-        expires_at: float = NEVER,
+        expires_at: float = NEVER, entered: Entered | None = None,
     ) -> None:
         now = asyncio.get_running_loop().time()
         self._send = send
@@ -51,6 +52,7 @@ class Outlet:
         self._tail = tail
         self._settings = settings
         self._meter = meter
+        self._entered = entered
         self._seq = after
         self._seek: int | None = None
         self._replaying = False
@@ -169,6 +171,8 @@ class Outlet:
                     await self._say({"type": "live", "cursor": str(Cursor(self._tail.epoch, self._seq))})
                 elif self._hints:
                     await self._send({"type": "websocket.send", "text": self._hints.pop(next(iter(self._hints)))})
+                elif self._hints is not None:
+                    self._hints = None  # an idle connection need not keep an empty dict
                 else:
                     self._mark = self._tail.total
                     break
@@ -195,8 +199,17 @@ class Outlet:
                 await self._send({"type": "websocket.send", "text": framed.text})
             self._seq = framed.seq
             self._mark += framed.size
+            if framed.ruling is not None:
+                self._obey(framed)
             if self._answers or self._closing or self._seek is not None:
                 return
+
+    def _obey(self, framed: Framed) -> None:
+        if self._entered is None or framed.ruling is None:
+            return
+        error = self._entered.obey(framed.ruling, framed.seq)
+        if error is not None:
+            self.fail(error)
 
     async def _batch(self) -> Sequence[Framed]:
         batch = self._tail.recent(self._seq)
@@ -242,7 +255,7 @@ class Outlet:
         self._next_beat = now + self._settings.heartbeat
         self._beats += 1
         self._line.ping()
-        if self._beats % SYNC_BEATS == 0:
+        if self._beats % SYNC_BEATS == 0 and self._tail.epoch:
             self.say(json.dumps({"type": "sync", "head": self._tail.head}))
 
     def _stop(self) -> None:

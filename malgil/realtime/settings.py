@@ -12,6 +12,8 @@ class RealtimeSettings:
 
     max_connections: int = 10_000
     """WebSockets in this process; past it they are closed 1013."""
+    max_per_user: int = 100
+    """WebSockets of one user in this process; past it they are closed 4429."""
     heartbeat: float = 30.0
     """Between two pings to a client; every third carries a `sync` frame."""
     connection_timeout: float = 300.0

@@ -50,8 +50,8 @@ class Tail:
     """
 
     __slots__ = (
-        "_filling", "_followers", "_log", "_meter", "_ring", "_ring_bytes", "_telling", "_waiters", "_wanted", "epoch",
-        "fault", "frames", "head", "moved_at", "session_id", "total", "watchers",
+        "_filling", "_followers", "_log", "_looking", "_meter", "_ring", "_ring_bytes", "_telling", "_waiters",
+        "_wanted", "epoch", "fault", "frames", "head", "moved_at", "session_id", "total", "watchers",
     )
 
     def __init__(self, session_id: str, log: LogReader, frames: Frames, meter: Meter) -> None:
@@ -69,6 +69,7 @@ class Tail:
         self._ring_bytes = 0
         self._wanted = 0
         self._filling: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._followers: dict[Follower, None] = {}
         self._waiters: list[asyncio.Future[None]] = []
         self._telling = False
@@ -90,10 +91,14 @@ class Tail:
         for entry in message.entries:
             if self.head < 0:  # not begun: remember how far the log has got
                 self._wanted = max(self._wanted, entry.seq)
-            elif entry.from_seq == self.head + 1:
+            elif entry.from_seq <= self.head + 1 <= entry.seq:
                 self._push(entry)
             elif entry.seq > self.head:
                 self.want(entry.seq)
+
+    def look(self) -> None:
+        """Ask the log how far it has got: what was told elsewhere until now may not have reached us."""
+        self._looking = asyncio.create_task(self._look(), context=_NOBODY.copy())
 
     def want(self, seq: int) -> None:
         """Make sure that the tail gets to `seq`, which is known to be committed."""
@@ -207,6 +212,8 @@ class Tail:
         framed = Framed(entry, self.epoch, self.frames)
         self.head = entry.seq
         self.total += framed.size
+        if self._ring and framed.from_seq <= self._ring[0].from_seq:
+            self.forget()  # it stands for all of these
         self._ring.append(framed)
         self._ring_bytes += framed.size
         while len(self._ring) > RING_ENTRIES or (self._ring_bytes > RING_BYTES and len(self._ring) > 1):
@@ -242,6 +249,21 @@ class Tail:
         if epoch != self.epoch:
             raise Resync("The history has changed.")
         return entries
+
+    async def _look(self) -> None:
+        """What fails here is found out by the hub's next reconciliation."""
+        try:
+            _, heads = await self._log.heads([self.session_id])
+        except Exception:
+            _log.info("the log of %s could not be asked for its head", self.session_id, exc_info=True)
+            return
+        finally:
+            self._looking = None
+        head = heads.get(self.session_id, 0)
+        if self.head < 0:
+            self._wanted = max(self._wanted, head)
+        else:
+            self.want(head)
 
     async def _fill(self) -> None:
         """Fetch up to the wanted seq. What fails here is tried again by the hub's next reconciliation."""

@@ -3,9 +3,13 @@
 import asyncio
 import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol, Self
 
+from malgil.access.model import Caller
+from malgil.kit.errors import RateLimited
 from malgil.realtime.settings import RealtimeSettings
 
 _log = logging.getLogger(__name__)
@@ -36,6 +40,7 @@ class Ward:
         self.settings = settings
         self.draining = False
         self._sockets = 0
+        self._seats: dict[tuple[str, str], int] = {}
         self._patients: dict[Patient, None] = {}
         self._empty = asyncio.Event()
         self._round: asyncio.Task[None] | None = None
@@ -65,6 +70,21 @@ class Ward:
 
     def close_socket(self) -> None:
         self._sockets -= 1
+
+    @contextmanager
+    def seat(self, caller: Caller) -> Iterator[None]:
+        """One of the caller's places in this process. Raises RateLimited when all of them are taken."""
+        who = caller.tenant, caller.user_id
+        taken = self._seats.get(who, 0)
+        if taken >= self.settings.max_per_user:
+            raise RateLimited("You have too many connections; close some of them first.")
+        self._seats[who] = taken + 1
+        try:
+            yield
+        finally:
+            self._seats[who] -= 1
+            if not self._seats[who]:
+                del self._seats[who]
 
     def admit(self, patient: Patient) -> None:
         """Look after `patient` from now on. While draining it is sent away at once."""

@@ -15,13 +15,13 @@ from malgil.log.model import Cursor
 from malgil.realtime import replies
 from malgil.realtime.asgi import Receive, Scope, Send
 from malgil.realtime.connection import Connection, Room
-from malgil.realtime.gate import Entered, SessionGate
+from malgil.realtime.errors import Resync
+from malgil.realtime.gate import Entered
 from malgil.realtime.hub import Hub
 from malgil.realtime.line import line_of
 from malgil.realtime.meter import Meter, SilentMeter
 from malgil.realtime.outlet import NEVER, Outlet
 from malgil.realtime.tail import Tail
-from malgil.realtime.typing import Typing
 from malgil.realtime.ward import Ward
 
 Identify = Callable[[Scope], Awaitable[Caller]]
@@ -36,14 +36,14 @@ class WebSocketEndpoint:
     """An ASGI app for WebSocket scopes whose `path_params` name the `session_id`."""
 
     def __init__(
-        self, hub: Hub, gate: SessionGate, identify: Identify, ward: Ward, typing: Typing, *,
-        ids: Ids, clock: Clock, meter: Meter | None = None,
+        self, hub: Hub, room: Room, identify: Identify, ward: Ward, *, ids: Ids, clock: Clock,
+        meter: Meter | None = None,
     ) -> None:
         self._hub = hub
-        self._gate = gate
+        self._gate = room.gate
         self._identify = identify
         self._ward = ward
-        self._room = Room(gate, typing, ward.settings)
+        self._room = room
         self._ids = ids
         self._clock = clock
         self._meter = meter or SilentMeter()
@@ -71,25 +71,31 @@ class WebSocketEndpoint:
             return
         try:
             caller = await self._identify(scope)
-            entered = await self._gate.enter(caller, _session_id(scope))
-            async with self._hub.watch(entered.session_id) as tail:
-                await self._converse(scope, receive, send, caller, entered, tail)
+            with self._ward.seat(caller):
+                await self._let_in(scope, receive, send, caller)
         except MalgilError as error:
             await _refuse(send, replies.close_code(error), error.detail)
         except Exception:
             _log.exception("a client could not be served")
             await _refuse(send, replies.INTERNAL, "Something went wrong; it has been logged.")
 
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
+        entered = await self._gate.enter(caller, _session_id(scope))
+        async with self._hub.watch(entered.session_id) as tail:
+            await self._converse(scope, receive, send, caller, entered, tail)
+
     async def _converse(
         self, scope: Scope, receive: Receive, send: Send, caller: Caller, entered: Entered, tail: Tail
     ) -> None:
+        # From where the caller was seen to take part: an entry right after it may say that they do not any more.
+        now = tail.head if entered.head is None else min(tail.head, entered.head)
         outlet = Outlet(
-            send, line_of(scope), tail, after=tail.head, settings=self._ward.settings, meter=self._meter,
-            expires_at=self._expiry(caller),
+            send, line_of(scope), tail, after=now, settings=self._ward.settings, meter=self._meter,
+            expires_at=self._expiry(caller), entered=entered,
         )
         connection = Connection(self._room, self._ids.new(CONNECTION), caller, entered, tail, outlet)
         try:
-            await self._welcome(_query(scope, "after"), connection, outlet, entered, tail)
+            await self._welcome(_query(scope, "after"), connection, outlet, Cursor(tail.epoch, now), entered)
             self._ward.admit(outlet)
             tail.join(outlet)
             outlet.wake()
@@ -100,26 +106,28 @@ class WebSocketEndpoint:
             await outlet.ended()
 
     async def _welcome(
-        self, after: str | None, connection: Connection, outlet: Outlet, entered: Entered, tail: Tail
+        self, after: str | None, connection: Connection, outlet: Outlet, now: Cursor, entered: Entered
     ) -> None:
         """Say `connected`, with where the client begins, and send it on its way. Raises Resync for a stale cursor."""
 
         def connected(seq: int) -> str:
             return json.dumps({
                 "type": "connected", "connection_id": connection.id, "session_id": entered.session_id,
-                "cursor": str(Cursor(tail.epoch, seq)), "heartbeat_interval": _plain(self._ward.settings.heartbeat),
+                "cursor": str(Cursor(now.epoch, seq)), "heartbeat_interval": plain(self._ward.settings.heartbeat),
             })
 
         if after is None:
-            outlet.say(connected(tail.head))
+            outlet.say(connected(now.seq))
             return
         try:
             way = await connection.way(after)
         except Invalid as error:
             # The client hears that its cursor is none, and from `connected` that it is live from now.
-            outlet.say(connected(tail.head))
+            outlet.say(connected(now.seq))
             outlet.say(replies.error_frame(error))
         else:
+            if entered.head is not None and way.begin > entered.head:
+                raise Resync("The cursor lay beyond the end of the log.")
             outlet.seek(way.to, connected(way.begin), *way.preface)
 
     def _expiry(self, caller: Caller) -> float:
@@ -136,7 +144,7 @@ async def _refuse(send: Send, code: int, reason: str) -> None:
         _log.debug("a client had gone before it was told %s", code)
 
 
-def _plain(seconds: float) -> float:
+def plain(seconds: float) -> float:
     """Whole seconds without the `.0`, as clients of other languages expect them."""
     return int(seconds) if seconds == int(seconds) else seconds
 

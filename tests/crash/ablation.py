@@ -74,11 +74,11 @@ def without_reconciliation() -> None:
     wiring.Hub = functools.partial(Hub, interval=None)
 
 
-def faulty_bus(seed: int, lost: float, doubled: float, delayed: float) -> None:
-    """Of what watchers are told these shares are lost, told twice, and told after the next one."""
+def faulty_bus(kind: type[MemoryBus], seed: int, lost: float, doubled: float, delayed: float) -> None:
+    """Of what watchers are told, here and elsewhere, these shares are lost, told twice, and told after the next one."""
     chance = random.Random(seed)
     held: list[tuple[str, Message]] = []
-    healthy = MemoryBus.publish
+    healthy = kind.publish
 
     async def publish(self: MemoryBus, channel: str, message: Message) -> None:
         draw = chance.random() if channel.startswith(_SESSIONS) else 1.0
@@ -92,7 +92,7 @@ def faulty_bus(seed: int, lost: float, doubled: float, delayed: float) -> None:
         while held:
             await healthy(self, *held.pop())
 
-    MemoryBus.publish = publish
+    kind.publish = publish
 
 
 def slow_commits(seed: int, most: float) -> None:

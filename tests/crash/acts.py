@@ -191,7 +191,7 @@ async def act(cluster: Cluster, seed: int, number: int, figures: Figures, *, sec
 async def _cast(play: Play, chance: random.Random) -> None:
     """Sessions, who listens in them, and what is asked over the whole act."""
     for _ in range(SESSIONS):
-        session_id = await play.session()
+        session_id = await play.session(chance.choice(("socket", "socketio")))
         kinds: tuple[Kind, ...] = ("socket", "events", "socketio")
         for kind in (kinds[chance.randrange(3)], chance.choice(kinds)):
             play.listen(session_id, kind)
@@ -206,10 +206,12 @@ def report(play: Play, violations: list[Violation]) -> str:
     return "\n".join([*(f"  {one}" for one in violations[:20]), *play.notes])
 
 
-async def run(folder: Path, seed: int, seconds: float, *, say: Callable[[str], None]) -> Figures:
-    """Acts for so long, on one cluster."""
+async def run(
+    folder: Path, seed: int, seconds: float, *, say: Callable[[str], None] = lambda text: None, without: str = ""
+) -> Figures:
+    """Acts for so long, on one cluster; `without` a safety (ablation.py) they must go wrong."""
     figures = Figures()
-    command = (*TEST_SERVER, "--bus", FAULTS, "--seed", str(seed))
+    command = [*TEST_SERVER, "--bus", FAULTS, "--seed", str(seed), *(("--without", without) if without else ())]
     begun = time.monotonic()
     async with Cluster(folder, command=command) as cluster:
         number = 0
@@ -227,6 +229,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=1800.0)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
+    parser.add_argument("--without", default="", help="fence, head or reconciliation: the checker must speak up")
     asked = parser.parse_args()
 
     def say(text: str) -> None:
@@ -235,7 +238,7 @@ def main() -> int:
 
     say(f"seed {asked.seed}")
     with tempfile.TemporaryDirectory(prefix="malgil-crash-", ignore_cleanup_errors=True) as folder:
-        figures = asyncio.run(run(Path(folder), asked.seed, asked.seconds, say=say))
+        figures = asyncio.run(run(Path(folder), asked.seed, asked.seconds, say=say, without=asked.without))
     say(str(figures))
     return 1 if figures.violations else 0
 

@@ -25,17 +25,19 @@ class Cluster:
     """Use as a context manager: everything is up when it is entered and gone when it is left.
 
     `command` is how a process is started, its role apart. As a front it is any of the gateways that live: clients
-    come back wherever chance leads them, as through a balancer without sticky sessions. `roles`: one process each.
+    come back wherever chance leads them, as through a balancer without sticky sessions. `roles`: one process each,
+    all of them with these `settings`.
     """
 
     def __init__(
         self, folder: Path, *, roles: Sequence[str] = ("gateway", "gateway", "gateway", "ai", "ai"),
-        command: Sequence[str] = SERVE,
+        command: Sequence[str] = SERVE, **settings: str,
     ) -> None:
         self._folder = folder
         self._command = command
         self._chance = random.Random(0)
         self._roles = roles
+        self._settings = settings
         self.postgres = EmbeddedPostgres(folder / "data", settings=_UNSAFE)
         (folder / "redis").mkdir(parents=True)
         self.redis = RedisServer(folder / "redis")
@@ -107,6 +109,6 @@ class Cluster:
     async def _server(self, opening: AsyncExitStack, name: str, role: str, url: str) -> Server:
         server = Server(
             self._folder / name, command=self._command, database_url=url, REDIS_URL=self.redis.url,
-            SERVICE_ROLE=role,
+            SERVICE_ROLE=role, **self._settings,
         )
         return await opening.enter_async_context(server)

@@ -13,9 +13,11 @@ from tests.crash.fold import TERMINAL_STATES
 from tests.crash.harness import until
 from tests.crash.history import Client, Frame, History, Outage, Send, Session
 from tests.crash.plan import Ask
+from tests.crash.socketio_client import SocketIO
 
 Kind = Literal["socket", "events", "socketio"]
 
+_TALKERS: dict[str, type[Socket] | type[SocketIO]] = {"socket": Socket, "socketio": SocketIO}
 _TITLED = {"title": "chaos"}
 """With a title: otherwise the agent gives one some time after the first answer, when the history is being read."""
 _LATER = 503
@@ -39,7 +41,7 @@ class Play:
         self._server = server
         self._chance = chance
         self._begun = time.monotonic()
-        self._steady: dict[str, Socket] = {}
+        self._steady: dict[str, Socket | SocketIO] = {}
         self._listeners: list[Listener] = []
         self._background: list[asyncio.Task[None]] = []
         self._asking: list[asyncio.Task[None]] = []
@@ -64,7 +66,7 @@ class Play:
 
     # Who is there.
 
-    async def session(self) -> str:
+    async def session(self, talks: Literal["socket", "socketio"] = "socket") -> str:
         """A new session, and a steady listener in it: a socket that comes back at once and never leaves by itself."""
         key = f"session-{self._chance.getrandbits(64):016x}"
         while True:
@@ -83,7 +85,7 @@ class Play:
         session_id: str = response.json()["session_id"]
         self.history.sessions[session_id] = Session(session_id)
         client = self._client(session_id, "steady")
-        self._steady[session_id] = Socket(self._server, client, self._chance, drops=False)
+        self._steady[session_id] = _TALKERS[talks](self._server, client, self._chance, drops=False)
         self._start(self._background, self._steady[session_id].run())
         return session_id
 
@@ -93,8 +95,8 @@ class Play:
         front = server or self._server
         chance = random.Random(self._chance.getrandbits(64))
         listener: Listener = (
-            Socket(front, client, chance, drops=True) if kind == "socket"
-            else EventFollower(front, client, chance, self._http)
+            EventFollower(front, client, chance, self._http) if kind == "events"
+            else _TALKERS[kind](front, client, chance, drops=True)
         )
         self._listeners.append(listener)
         self._start(self._background, listener.run())

@@ -15,6 +15,8 @@ from malgil.app import serve, wiring
 from malgil.app.settings import load
 from malgil.kit import failpoints
 from malgil.observe import logs
+from malgil.realtime.bus import MemoryBus
+from malgil.realtime.redis_bus import RedisBus
 from malgil.storage import database
 from tests.crash import ablation
 
@@ -39,7 +41,7 @@ def main() -> None:
         ablation.ABLATIONS[asked.without]()
     if asked.bus:
         lost, doubled, delayed = map(float, asked.bus.split(","))
-        ablation.faulty_bus(asked.seed, lost, doubled, delayed)
+        ablation.faulty_bus(RedisBus if settings.redis_url else MemoryBus, asked.seed, lost, doubled, delayed)
     if asked.slow_commits:
         ablation.slow_commits(asked.seed, asked.slow_commits)
     if asked.resets:

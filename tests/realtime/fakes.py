@@ -12,7 +12,7 @@ from urllib.parse import parse_qs
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from websockets.asyncio.client import ClientConnection, connect
 
 from malgil.access.model import Caller, guest
@@ -24,6 +24,7 @@ from malgil.log.model import DELTA, Cursor, Entry
 from malgil.realtime.announce import announcer
 from malgil.realtime.asgi import Receive, Scope, Send
 from malgil.realtime.bus import MemoryBus
+from malgil.realtime.connection import Room
 from malgil.realtime.frames import Frames
 from malgil.realtime.gate import Entered, Snapshot
 from malgil.realtime.hub import Hub
@@ -35,7 +36,7 @@ from malgil.realtime.typing import Typing
 from malgil.realtime.ward import Ward
 from malgil.realtime.websocket import WebSocketEndpoint
 
-QUICK = RealtimeSettings(tick=0.02, close_grace=0.3, stall_seconds=0.4, reconnect_ms=0)
+QUICK = RealtimeSettings(tick=0.02, close_grace=0.3, stall_seconds=0.4, reconnect_ms=0, max_per_user=1000)
 
 
 async def eventually(true: Callable[[], bool], seconds: float = 5.0) -> None:
@@ -156,7 +157,7 @@ class World:
         self.url = ""
         clock = SystemClock()
         self.endpoint = WebSocketEndpoint(
-            self.hub, self.gate, self.identify, self.ward, self.typing, ids=UlidIds(clock), clock=clock,
+            self.hub, Room(self.gate, self.typing, settings), self.identify, self.ward, ids=UlidIds(clock), clock=clock,
             meter=meter,
         )
 
@@ -200,9 +201,10 @@ class World:
 
 @asynccontextmanager
 async def serving(
-    settings: RealtimeSettings = QUICK, *, server: dict[str, Any] | None = None, **options: Any
+    settings: RealtimeSettings = QUICK, *, server: dict[str, Any] | None = None,
+    more: Callable[[World], list[BaseRoute]] = lambda world: [], **options: Any
 ) -> AsyncIterator[World]:
-    """A world behind a real uvicorn on a free port; `server` instead of our own options for it."""
+    """A world behind a real uvicorn on a free port; `server` instead of our own options for it, `more` to reach."""
     world = World(settings, **options)
 
     class Streams:
@@ -214,6 +216,7 @@ async def serving(
         WebSocketRoute("/ws/chat/{session_id}", world.endpoint),
         Route("/events/{session_id}", Streams()),
         Route("/made/{session_id}", Streams()),
+        *more(world),
     ])
     with socket.create_server(("127.0.0.1", 0)) as listener:
         world.url = f"://127.0.0.1:{listener.getsockname()[1]}"
@@ -233,11 +236,14 @@ async def serving(
 
 
 async def frames(client: ClientConnection, until: str | int) -> list[dict[str, Any]]:
-    """The frames that come, up to and including the first of a type, or that many."""
+    """The frames that come, up to and including the first of a type, or that many. Presence only if asked for."""
     found: list[dict[str, Any]] = []
     async with asyncio.timeout(5):
         while True:
-            found.append(json.loads(await client.recv()))
+            one = json.loads(await client.recv())
+            if one["type"] == "presence" != until:
+                continue
+            found.append(one)
             if found[-1]["type"] == until or len(found) == until:
                 return found
 

@@ -135,6 +135,25 @@ async def _stale(heads: object, streams: Sequence[str]) -> tuple[str, dict[str, 
     return "e1", dict.fromkeys(streams, 1)
 
 
+async def test_a_look_finds_what_nobody_told() -> None:
+    log = FakeLog()
+    log.append("s", "a")
+    async with Hub(log, MemoryBus(), Frames(), interval=None) as hub, hub.watch("s") as tail:
+        log.append("s", "b", "c")
+        tail.look()
+        await eventually(lambda: tail.head == 3)
+
+
+async def test_a_look_before_the_beginning_counts_too() -> None:
+    log = FakeLog()
+    log.append("s", "a", "b")
+    tail = Tail("s", log, Frames(), SilentMeter())
+    tail.look()
+    await eventually(lambda: log.heads_asked == 1)
+    tail.begin(log.epoch, 1)
+    await eventually(lambda: tail.head == 2)
+
+
 async def test_reconciliation_alone_delivers() -> None:
     log, bus = FakeLog(), MemoryBus()
     log.streams["s"] = []

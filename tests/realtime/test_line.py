@@ -4,10 +4,13 @@ import asyncio
 import contextlib
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from malgil.realtime.line import line_of, server_options
+from malgil.realtime.line import HttpLine, line_of, server_options
 from malgil.realtime.settings import KIB, RealtimeSettings
-from tests.realtime.fakes import QUICK, eventually, frame, frames, serving
+from tests.realtime.fakes import QUICK, World, eventually, frame, frames, serving
 
 FOREIGN = {"ws": "websockets-sansio", "http": "httptools"}
 
@@ -72,3 +75,100 @@ def test_the_server_is_told_the_limits() -> None:
     assert options["ws_max_size"] == 123
     assert options["ws_ping_interval"] is None
     assert options["ws_per_message_deflate"] is False
+
+
+async def length(request: Request) -> Response:
+    return Response(str(len(await request.body())))
+
+
+def reads(world: World) -> list[Route]:
+    return [Route("/reads", length, methods=["POST"])]
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HttpLine, "head_seconds", 0.5)
+    monkeypatch.setattr(HttpLine, "body_seconds", 0.5)
+
+
+async def trickled(world: World, begin: bytes, drop: bytes, *, seconds: float = 4.0) -> bytes:
+    """What is answered to somebody who sends `begin` and then a drop at a time, until the connection ends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(world.url.rpartition(":")[2]))
+    writer.write(begin)
+
+    async def drip() -> None:
+        with contextlib.suppress(ConnectionError):
+            while drop:
+                writer.write(drop)
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    dripping = asyncio.create_task(drip())
+    try:
+        async with asyncio.timeout(seconds):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        dripping.cancel()
+        await asyncio.wait([dripping])
+        writer.close()
+
+
+@pytest.mark.usefixtures("hurried")
+class TestRequestsThatNeverEnd:
+    async def test_a_head_that_comes_in_drops_is_cut_off(self) -> None:
+        async with serving() as world:
+            answer = await trickled(world, b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ", b"a")
+        assert answer.startswith(b"HTTP/1.1 408 ")
+
+    async def test_a_connection_that_says_nothing_is_closed(self) -> None:
+        async with serving() as world:
+            assert await trickled(world, b"", b"") == b""
+
+    async def test_a_second_request_on_a_connection_is_held_to_it_too(self) -> None:
+        whole = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        async with serving() as world:
+            answer = await trickled(world, whole + b"GET / HTTP/1.1\r\nX-Slow: ", b"a")
+        assert answer.startswith(b"HTTP/1.1 404 ")
+        assert b"HTTP/1.1 408 " in answer
+
+    async def test_a_body_that_stops_is_cut_off(self) -> None:
+        async with serving(more=reads) as world:
+            begin = b"POST /reads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nabc"
+            assert b" 200 " not in await trickled(world, begin, b"")
+
+    async def test_a_body_that_goes_on_is_waited_for(self) -> None:
+        async with serving(more=reads) as world:
+            begin = b"POST /reads HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 25\r\n\r\n"
+            answer = await trickled(world, begin, b"a")
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.endswith(b"25")
+
+    async def test_the_rest_of_a_body_that_nobody_needs_is_not_waited_for(self) -> None:
+        async with serving() as world:
+            begin = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+            assert (await trickled(world, begin, b"a")).startswith(b"HTTP/1.1 404 ")
+
+    async def test_a_long_answer_and_a_quiet_socket_are_left_alone(self) -> None:
+        async with serving() as world, world.connect("s") as client:
+            await frame(client)
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(world.url.rpartition(":")[2]))
+            writer.write(b"GET /events/s HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(1.2)
+            await world.say("s", "still there")
+            assert (await frame(client))["text"] == "still there"
+            async with asyncio.timeout(5):
+                await reader.readuntil(b"still there")
+            writer.close()
+
+    async def test_half_a_connection_is_closed(self) -> None:
+        """The client has shut its side down in the middle of a head."""
+        async with serving() as world:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(world.url.rpartition(":")[2]))
+            writer.write(b"GET / HTTP/1.1\r\n")
+            writer.write_eof()
+            async with asyncio.timeout(4):
+                await reader.read()
+            writer.close()

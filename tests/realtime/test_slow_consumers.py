@@ -87,7 +87,7 @@ async def test_it_delays_nobody() -> None:
 
 
 async def test_it_gets_everything_once_when_it_was_only_slow() -> None:
-    async with serving(PATIENT) as world, world.connect("s", max_queue=1) as client:
+    async with serving(PATIENT) as world, world.connect("s", max_queue=1, close_timeout=0.5) as client:
         await frame(client)
         for _ in range(400):
             await world.say("s", "x" * 20 * KIB)
@@ -97,7 +97,8 @@ async def test_it_gets_everything_once_when_it_was_only_slow() -> None:
 
 
 async def test_deltas_it_lags_behind_are_merged_without_loss() -> None:
-    async with serving(replace(PATIENT, merge_bytes=10 * KIB)) as world, world.connect("s", max_queue=1) as client:
+    lagging = {"max_queue": 1, "close_timeout": 0.5}
+    async with serving(replace(PATIENT, merge_bytes=10 * KIB)) as world, world.connect("s", **lagging) as client:
         await frame(client)
         text = ""
         for n in range(4000):

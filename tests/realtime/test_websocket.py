@@ -264,6 +264,20 @@ async def test_typing_is_heard_by_the_others_until_they_leave(world: World) -> N
     assert world.gate.received == []
 
 
+async def test_who_is_present_is_told_to_whoever_comes_and_to_all_when_it_changes(world: World) -> None:
+    async with world.connect("s", "?token=kim") as kim:
+        connected, alone = await frames(kim, "presence")
+        assert (connected["type"], alone) == ("connected", {"type": "presence", "users": ["kim"]})
+        world.gate.read_only = True
+        async with world.connect("s", "?token=lee&after=start") as lee:
+            assert [f["type"] for f in await frames(lee, "presence")] == ["connected", "live", "presence"]
+            assert (await frames(kim, "presence"))[-1]["users"] == ["kim", "lee"], "who may only watch is present too"
+            async with world.connect("s", "?token=lee") as tab:
+                assert (await frames(tab, "presence"))[-1]["users"] == ["kim", "lee"]
+            lee.transport.abort()
+        assert await frames(kim, "presence") == [{"type": "presence", "users": ["kim"]}]
+
+
 async def test_who_may_only_watch_does_not_type(world: World) -> None:
     world.gate.read_only = True
     async with world.connect("s") as client:

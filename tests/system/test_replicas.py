@@ -11,37 +11,18 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.crash.checker import check
-from tests.crash.cluster import Cluster
-from tests.crash.harness import free_port
 from tests.crash.plan import draw_ask
 from tests.crash.play import Play
-from tests.system.nginx import Nginx
+from tests.system.behind import Behind, behind_nginx
 
 LOAD = 60
 """Questions that are asked while the replicas are restarted one after the other."""
 
 
-class Behind:
-    """The cluster as the world sees it: one address."""
-
-    def __init__(self, cluster: Cluster, nginx: Nginx) -> None:
-        self.cluster = cluster
-        self.url = nginx.url
-
-    async def rows(self, sql: str) -> list[dict[str, object]]:
-        return await self.cluster.rows(sql)
-
-
 @pytest.fixture
 async def behind(tmp_path: Path) -> AsyncIterator[Behind]:
-    async with Cluster(tmp_path / "cluster", roles=("all", "all", "all")) as cluster:
-        port = free_port(random.SystemRandom())
-        nginx = Nginx(tmp_path / "nginx", port, [server.port for server in cluster.gateways])
-        try:
-            nginx.start()
-            yield Behind(cluster, nginx)
-        finally:
-            nginx.stop()
+    async with behind_nginx(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,0 +1,67 @@
+"""Limits are exact on real servers, on one and on three, however busy the machine is."""
+
+import asyncio
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.crash.harness import Server
+from tests.system.behind import REPLICAS, behind_nginx
+
+LIMITED = {"RATE_LIMIT_ENABLED": "true"}
+RULES = """
+rate_limit:
+  endpoints:
+    POST /agent/chat: {limit: 100, per: 300}
+"""
+
+
+def limit(folder: Path) -> None:
+    """Give the server of this folder its limits, as an operator does."""
+    (folder / "config").mkdir(parents=True)
+    (folder / "config" / "rate_limit.yaml").write_text(RULES)
+
+
+@pytest.fixture(params=["one", "three"])
+async def url(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[str]:
+    """One process without a Redis, or three with one behind nginx."""
+    if request.param == "one":
+        limit(tmp_path / "node")
+        async with Server(tmp_path / "node", **LIMITED) as server:
+            server.start()
+            assert await server.ready()
+            yield server.url
+        return
+    for number in range(REPLICAS):
+        limit(tmp_path / "cluster" / f"all-{number}")
+    async with behind_nginx(tmp_path, **LIMITED) as behind:
+        yield behind.url
+
+
+@pytest.fixture
+def busy() -> Iterator[None]:
+    """Other work, enough for two cores."""
+    with ExitStack() as stack:
+        for _ in range(2):
+            loop = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(loop.kill)
+        yield
+
+
+@pytest.mark.usefixtures("busy")
+async def test_of_a_hundred_and_fifty_at_once_a_hundred_are_answered(url: str) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=120, trust_env=False) as api:
+
+        async def ask(user: str) -> int:
+            task = {"task": "환불 규정 알려 주세요", "user_id": user}
+            return (await api.post("/agent/chat", json=task)).status_code
+
+        for _ in range(1):
+            answers = await asyncio.gather(*(ask("kim") for _ in range(150)))
+            assert Counter(answers) == {200: 100, 429: 50}
