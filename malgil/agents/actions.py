@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from malgil.agents import queries, store
 from malgil.agents.events import AnswerEnded, FinishReason, TurnDropped, TurnResumed, TurnStarted
-from malgil.agents.model import Call, Draft, NewTurn, Turn
+from malgil.agents.model import Call, Draft, NewTurn, Queued, Turn
 from malgil.agents.queries import AgentRow
 from malgil.agents.transcript import Answer, Transcript
 from malgil.kit import failpoints
@@ -49,15 +49,15 @@ async def put_agent(uow: UnitOfWork, agent: AgentRow, now: datetime) -> None:
 def plan_turn(
     scribe: Scribe, *, session_id: str, tenant: str, user_id: str, agent_id: int, prompt_id: str
 ) -> NewTurn:
-    """A turn for the user's message; its `fact` goes into the append that holds the message."""
+    """A turn for the user's message; its `fact` goes into the append that holds the message, or into a later one."""
     return NewTurn(
         TurnId(scribe.new_id(TURN)), SessionId(session_id), TenantId(tenant), UserId(user_id), agent_id,
         MessageId(prompt_id), MessageId(scribe.new_id(MESSAGE)),
     )
 
 
-async def enqueue(uow: UnitOfWork, scribe: Scribe, turns: Sequence[tuple[NewTurn, int]]) -> None:
-    """Queue each turn with the seq of its prompt. Workers hear of it through the TurnQueued facts."""
+async def enqueue(uow: UnitOfWork, scribe: Scribe, turns: Sequence[Queued]) -> None:
+    """Queue the turns whose facts are in the log. Workers hear of it through the TurnQueued facts."""
     if turns:
         await store.insert(uow.conn, turns, scribe.now())
 
@@ -115,24 +115,35 @@ async def end_turn(uow: UnitOfWork, scribe: Scribe, transcript: Transcript, turn
     await store.mark_ended(uow.conn, turn.turn_id, entry.seq)
     await transcript.save_answer(uow, Answer(
         turn.session_id, turn.answer_id, turn.turn_id, turn.agent_id, entry.seq, ending.content,
-        ending.finish_reason, ending.tokens_used, fact.latency_ms, entry.at, _metadata(turn, ending),
+        ending.finish_reason, ending.tokens_used, fact.latency_ms, entry.at, _metadata(turn, ending), turn.prompt_id,
     ))
     failpoints.reach("turn.before_end_commit")
 
 
-async def stop_turns(uow: UnitOfWork, scribe: Scribe, transcript: Transcript, session_id: str) -> list[TurnId]:
+async def stop_turns(
+    uow: UnitOfWork, scribe: Scribe, transcript: Transcript, session_id: str, *, prompt_id: str | None = None
+) -> list[TurnId]:
     """Stop the session's running turn, keeping what was said so far, and drop the queued ones.
+
+    With `prompt_id` only those that answer this message.
 
     It takes the running turn's fence, so it needs no answer from the turn's owner: whatever that still writes is
     refused. What counts as said is what the log holds, which is what every client has been shown.
     """
-    turns = await store.lock_open(uow.conn, session_id)
+    turns = [
+        turn for turn in await store.lock_open(uow.conn, session_id) if prompt_id in (None, turn.prompt_id)
+    ]
     for turn in turns:
         if turn.status == "queued":
             await _drop(uow, scribe, turn, "stopped", None)
         else:
             await close_turn(uow, scribe, transcript, turn, "stopped", None)
     return [turn.turn_id for turn in turns]
+
+
+async def forget_turns(uow: UnitOfWork, session_id: str) -> None:
+    """Delete the turns of a session whose stream is sealed; who still runs one is refused by the log."""
+    await store.forget(uow.conn, session_id)
 
 
 async def close_turn(

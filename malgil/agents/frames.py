@@ -10,7 +10,7 @@ Payload = dict[str, Any]
 
 def _queued(e: Entry) -> Payload:
     return {"type": "turn", "turn_id": e.data["turn_id"], "message_id": e.data["message_id"], "state": "queued",
-            "attempt": 0}
+            "attempt": 0, "reply_to": e.data["prompt_id"]}
 
 
 def _started(e: Entry) -> Payload:

@@ -17,7 +17,7 @@ from pydantic_ai.messages import (
 )
 
 from malgil.agents.model import Draft
-from malgil.agents.transcript import Said
+from malgil.agents.transcript import Attachment, Said
 
 
 def opening(instructions: str, said: Sequence[Said]) -> list[ModelMessage]:
@@ -30,8 +30,19 @@ def opening(instructions: str, said: Sequence[Said]) -> list[ModelMessage]:
             messages.append(ModelResponse([TextPart(one.content)]))
             parts = []
         else:
-            parts.append(UserPromptPart(one.content))
+            parts.append(UserPromptPart([one.content, attached(one.attached)] if one.attached else one.content))
     return [*messages, ModelRequest(parts)]
+
+
+def attached(file: Attachment) -> str:
+    """A file as a model reads it: apart from what its sender said."""
+    return f"[file: {file.name}, {file.media_type}]\n{file.text}"
+
+
+def attachment_of(piece: str) -> tuple[str, str]:
+    """Name and text of what `attached` made."""
+    head, _, text = piece.partition("\n")
+    return head.removeprefix("[file: ").rpartition(", ")[0], text
 
 
 def finished_steps(draft: Draft) -> list[ModelMessage]:

@@ -34,8 +34,20 @@ class NewTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class Queued:
+    """A turn that is in the log: where its prompt stands, and its own TurnQueued entry."""
+
+    turn: NewTurn
+    prompt_seq: int
+    queued_seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
-    """A turn's row. `attempt` counts claims, `handovers` those given back in an orderly way (a drain)."""
+    """A turn's row. `attempt` counts claims, `handovers` those given back in an orderly way (a drain).
+
+    Turns of a session run in the order of `queued_seq`. A prompt that is answered again has a turn for each answer.
+    """
 
     turn_id: TurnId
     session_id: SessionId
@@ -45,6 +57,7 @@ class Turn:
     prompt_id: MessageId
     answer_id: MessageId
     prompt_seq: int
+    queued_seq: int
     status: TurnStatus
     attempt: int
     handovers: int

@@ -19,12 +19,13 @@ from malgil.agents.providers import ModelCatalogue, Provided
 from malgil.agents.queries import AgentRow
 from malgil.agents.settings import TurnSettings
 from malgil.agents.toolbox import UNKNOWN, Toolbox
-from malgil.agents.transcript import Said, Transcript
+from malgil.agents.transcript import Transcript
 from malgil.agents.writer import AnswerWriter, PieceCommits
 from malgil.kit.ids import CALL
+from malgil.log.errors import Fenced
 from malgil.log.model import Append
 from malgil.log.scribe import Scribe
-from malgil.storage.database import Connection, Database
+from malgil.storage.database import Database
 
 _logger = logging.getLogger(__name__)
 
@@ -93,24 +94,19 @@ class Runner:
         """Everything the attempt starts from. The claim has raised the fence: nobody else can change the log now."""
         async with self._database.read() as conn:
             agent = await queries.agent(conn, turn.agent_id, turn.tenant)
-            said = await self._conversation(conn, turn)
+            said = await self._transcript.history(
+                conn, turn.session_id, prompt_seq=turn.prompt_seq, before_seq=turn.started_seq or turn.queued_seq,
+                most=self._settings.history_messages,
+            )
             draft = await queries.draft(conn, turn) if turn.attempt > 1 else Draft()
         if agent is None:
             raise AgentUnavailable("The agent does not exist any more.")
+        if not said or said[-1].seq != turn.prompt_seq:
+            raise Fenced(f"The prompt of turn {turn.turn_id!r} was deleted, and the turn stopped with it.")
         provided = self._catalogue.get(agent.model)
         draft = await self._mend(turn, draft, provided)
         writer = AnswerWriter(self._pieces, turn, self._settings, text=draft.text)
         return _Work(turn, agent, provided, opening(agent.instructions, said), draft, writer)
-
-    async def _conversation(self, conn: Connection, turn: Turn) -> list[Said]:
-        """The conversation as the turn answers it: its prompt last, prompts that wait behind it not yet said."""
-        begun = turn.started_seq or turn.prompt_seq + 1
-        most = self._settings.history_messages
-        said = await self._transcript.history(conn, turn.session_id, before_seq=turn.prompt_seq + 1, most=most)
-        # Read apart, or many waiting prompts would fill the window and push the conversation out of it.
-        later = await self._transcript.history(conn, turn.session_id, before_seq=begun, most=most)
-        answers = [one for one in later if one.sender_type == "agent" and one.seq > turn.prompt_seq]
-        return (said[:-1] + answers)[-most:] + said[-1:]
 
     async def _mend(self, turn: Turn, draft: Draft, provided: Provided) -> Draft:
         """Apply the takeover table: finish or give up dangling calls, reset a half step that cannot be continued."""

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from malgil.agents.model import NewTurn, Turn
+from malgil.agents.model import Queued, Turn
 from malgil.storage.database import Connection, Row
 
-_TURN = """turn_id, session_id, tenant, user_id, agent_id, prompt_id, answer_id, prompt_seq, status, attempt,
-    handovers, fence, started_seq, ended_seq, error, queued_at"""
+_TURN = """turn_id, session_id, tenant, user_id, agent_id, prompt_id, answer_id, prompt_seq, queued_seq, status,
+    attempt, handovers, fence, started_seq, ended_seq, error, queued_at"""
 
 _INSERT = """
-INSERT INTO turns (turn_id, session_id, tenant, user_id, agent_id, prompt_id, answer_id, prompt_seq, queued_at)
-SELECT *, $9
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::bigint[])
+INSERT INTO turns (turn_id, session_id, tenant, user_id, agent_id, prompt_id, answer_id, prompt_seq, queued_seq,
+    queued_at)
+SELECT *, $10
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[], $8::bigint[],
+    $9::bigint[])
 """
 
 # Claimable: the first queued turn of a session where none runs, a running turn whose lease is over, and a running
@@ -25,7 +27,7 @@ WITH picked AS (
     SELECT turn_id AS id FROM turns t
     WHERE status IN ('queued', 'running') AND turn_id <> ALL($5::text[]) AND (
         (status = 'queued' AND NOT EXISTS (
-            SELECT 1 FROM turns o WHERE o.session_id = t.session_id AND o.prompt_seq < t.prompt_seq
+            SELECT 1 FROM turns o WHERE o.session_id = t.session_id AND o.queued_seq < t.queued_seq
                 AND o.status IN ('queued', 'running')))
         OR (status = 'running' AND (lease_until < clock_timestamp() OR ($6 AND node = $3 AND owner <> $2))))
     ORDER BY queued_at LIMIT $1 FOR UPDATE SKIP LOCKED
@@ -53,12 +55,13 @@ WHERE turn_id = $1 AND fence = $2 AND status IN ('queued', 'running') RETURNING 
 """
 
 
-async def insert(conn: Connection, turns: Sequence[tuple[NewTurn, int]], now: datetime) -> None:
+async def insert(conn: Connection, queued: Sequence[Queued], now: datetime) -> None:
+    turns = [one.turn for one in queued]
     await conn.execute(
         _INSERT,
-        [t.turn_id for t, _ in turns], [t.session_id for t, _ in turns], [t.tenant for t, _ in turns],
-        [t.user_id for t, _ in turns], [t.agent_id for t, _ in turns], [t.prompt_id for t, _ in turns],
-        [t.answer_id for t, _ in turns], [seq for _, seq in turns], now,
+        [t.turn_id for t in turns], [t.session_id for t in turns], [t.tenant for t in turns],
+        [t.user_id for t in turns], [t.agent_id for t in turns], [t.prompt_id for t in turns],
+        [t.answer_id for t in turns], [one.prompt_seq for one in queued], [one.queued_seq for one in queued], now,
     )
 
 
@@ -105,7 +108,7 @@ async def raise_fence(conn: Connection, turn_id: str) -> int:
 async def lock_open(conn: Connection, session_id: str) -> list[Turn]:
     rows = await conn.fetch(
         f"SELECT {_TURN} FROM turns WHERE session_id = $1 AND status IN ('queued', 'running') "
-        "ORDER BY prompt_seq FOR UPDATE",
+        "ORDER BY queued_seq FOR UPDATE",
         session_id,
     )
     return [_turn(row) for row in rows]
@@ -115,6 +118,10 @@ async def one(conn: Connection, where: str, *args: Any) -> Turn | None:
     """The first turn for a condition written in this room."""
     row = await conn.fetchrow(f"SELECT {_TURN} FROM turns WHERE {where} LIMIT 1", *args)
     return _turn(row) if row else None
+
+
+async def forget(conn: Connection, session_id: str) -> None:
+    await conn.execute("DELETE FROM turns WHERE session_id = $1", session_id)
 
 
 async def uncompacted(conn: Connection, before: datetime, most: int) -> list[Turn]:

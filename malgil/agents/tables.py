@@ -20,7 +20,7 @@ agents = sa.Table(
 
 fences = sa.Sequence("turn_fences", metadata=metadata)
 
-# A turn's row is rewritten at every renewal of its lease.
+# A turn's row is rewritten at every renewal of its lease. A prompt may have several turns: it can be answered again.
 turns = sa.Table(
     "turns",
     metadata,
@@ -32,6 +32,7 @@ turns = sa.Table(
     sa.Column("prompt_id", sa.Text, nullable=False),
     sa.Column("answer_id", sa.Text, nullable=False),
     sa.Column("prompt_seq", sa.BigInteger, nullable=False),
+    sa.Column("queued_seq", sa.BigInteger, nullable=False),  # of its TurnQueued entry: the order of a session's turns
     sa.Column("status", sa.Text, nullable=False, server_default="queued"),
     sa.Column("owner", sa.Text),
     sa.Column("node", sa.Text),
@@ -45,8 +46,8 @@ turns = sa.Table(
     sa.Column("queued_at", sa.TIMESTAMP(timezone=True), nullable=False),
     sa.Column("ended_at", sa.TIMESTAMP(timezone=True)),
     sa.Column("compacted", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Index("ix_turns_session", "session_id", "prompt_seq", unique=True),
-    sa.Index("ix_turns_prompt", "prompt_id", unique=True),
+    sa.Index("ix_turns_session", "session_id", "queued_seq", unique=True),
+    sa.Index("ix_turns_prompt", "prompt_id"),
     sa.Index("ix_turns_open", "queued_at", postgresql_where=sa.text("status IN ('queued', 'running')")),
     sa.Index("ix_turns_running", "session_id", unique=True, postgresql_where=sa.text("status = 'running'")),
     sa.Index("ix_turns_uncompacted", "ended_at", postgresql_where=sa.text("NOT compacted AND ended_at IS NOT NULL")),

@@ -34,7 +34,7 @@ async def create_session(uow: UnitOfWork, scribe: Scribe, new: NewSession) -> Se
     await log.create_stream(uow, session_id, aggregate=AGGREGATE, tenant=owner.tenant)
     fact = SessionCreated(
         tenant=owner.tenant, owner_id=owner.user_id, agent_id=new.agent_id, title=new.title, metadata=new.metadata,
-        queue_policy=new.queue_policy,
+        queue_policy=new.queue_policy, branched_from=new.branched_from,
     )
     (entry,) = await scribe.record(uow, Append(session_id, [fact], actor=owner.user_id))
     session = evolve(None, entry)
@@ -87,18 +87,26 @@ async def post_alone(uow: UnitOfWork, scribe: Scribe, transcript: Transcript, ne
         return known
     session, role = await queries.open_session(uow.conn, new.caller, new.session_id, new.sender)
     policy.require_post(session.session_id, session.status, role)
-    # Turns of such a session are queued under its name's lock only, so what is seen here stays true.
-    match session.queue_policy:
-        case "reject" if await agent_queries.open_turn(uow.conn, new.session_id):
-            raise AgentBusy(new.session_id)
-        case "interrupt":
-            await agents.stop_turns(uow, scribe, transcript, new.session_id)
-        case _:
-            pass
+    await make_way(uow, scribe, transcript, session)
     (posted,) = await posting.post_messages(uow, scribe, [new], alone=True)
     if isinstance(posted, Exception):
         raise posted
     return posted
+
+
+async def make_way(uow: UnitOfWork, scribe: Scribe, transcript: Transcript, session: Session) -> None:
+    """Do for one more turn what the session's queue policy asks for; only under the lock on its name.
+
+    Raises AgentBusy.
+    """
+    # Turns of such a session are queued under its name's lock only, so what is seen here stays true.
+    match session.queue_policy:
+        case "reject" if await agent_queries.open_turn(uow.conn, session.session_id):
+            raise AgentBusy(session.session_id)
+        case "interrupt":
+            await agents.stop_turns(uow, scribe, transcript, session.session_id)
+        case _:
+            pass
 
 
 async def stop_answer(

@@ -25,7 +25,7 @@ AGENT = Doors("/agent", "Agents")
 
 @AGENT.at(
     "POST", "/chat", summary="Ask an agent and wait for the answer",
-    openapi_extra=describe(body=Ask, idempotent=True),
+    operation_id="ask_agent", openapi_extra=describe(body=Ask, idempotent=True),
     responses=answers(403, 404, 409, 415, 422, 503, model=ChatAnswer),
 )
 async def chat(door: Door, request: Request) -> Response:
@@ -43,8 +43,8 @@ async def chat(door: Door, request: Request) -> Response:
 @AGENT.at(
     "GET", "/chat/stream", summary="Ask an agent and see the answer grow",
     openapi_extra=describe(query=AskQuery, events=True),
-    responses=answers(
-        403, 404, 409, 422, events=True,
+    operation_id="ask_agent_and_watch", responses=answers(
+        403, 404, 409, 422, events="ask_agent_and_watch",
         note="Server-sent events: `start`, `message` {content}, `tool`, `reset` (drop the text from `offset` on), "
         "and at last `done` or `error`.",
     ) | {204: {"description": "The answer has ended and the client has seen it all."}},

@@ -23,6 +23,16 @@ class SessionMade(SessionFace):
     trace_id: str | None = None
 
 
+class BranchedFrom(BaseModel):
+    session_id: str
+    message_id: str
+
+
+class Branched(SessionMade):
+    branched_from: BranchedFrom
+    message_id: str | None = Field(description="With `content`: the id of the message that it became.")
+
+
 class AgentFace(BaseModel):
     id: int
     name: str
@@ -60,11 +70,18 @@ class SessionList(BaseModel):
     sessions: list[SessionLine]
     total: int
     has_more: bool
+    next_cursor: str | None = Field(description="Where the next page begins; null on the last.")
 
 
 class Archived(BaseModel):
-    message: Literal["Session archived successfully"]
+    message: Literal["Session archived successfully", "Session erased"]
     session_id: str
+
+
+class Removed(BaseModel):
+    message: Literal["Participant removed"]
+    session_id: str
+    user_id: str
 
 
 class MessageView(BaseModel):
@@ -79,6 +96,21 @@ class MessageView(BaseModel):
     latency_ms: int | None
     is_edited: bool
     created_at: datetime
+    reply_to: str | None = Field(description="Of an answer: the message that it answers.")
+    superseded_by: str | None = Field(description="Of an answer: the one that was asked for in its place.")
+    edited_at: datetime | None
+
+
+class Deleted(BaseModel):
+    message_id: str
+    status: Literal["deleted"]
+
+
+class Regenerated(BaseModel):
+    session_id: str
+    message_id: str = Field(description="The id that the new answer will have.")
+    turn_id: str
+    replaces: str | None = Field(description="The answer that it takes the place of, if there is one.")
 
 
 class MessageList(BaseModel):

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from malgil.access.model import Caller
+from malgil.chat.files.shelf import Shelf
 from malgil.chat.room import ChatRoom
 from malgil.realtime.sse import EventStream
 
@@ -20,10 +21,11 @@ Answer = Response | EventStream
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What every handler is given: the room, and who tells callers apart."""
+    """What every handler is given: the room, who tells callers apart, and where files are kept."""
 
     room: ChatRoom
     authenticate: Authenticate
+    shelf: Shelf
 
 
 Handler = Callable[[Door, Request], Awaitable[Answer]]
@@ -48,7 +50,10 @@ class Doors:
         self._routes: list[tuple[str, str, Handler, dict[str, Any]]] = []
 
     def at(self, verb: str, path: str, **docs: Any) -> Callable[[Handler], Handler]:
-        """Register for `verb path`; `docs` are those of `APIRouter.add_api_route`, the handler's docstring too."""
+        """Register for `verb path`; `docs` are those of `APIRouter.add_api_route`.
+
+        The handler's docstring describes the operation; its name is the operation's id, unless `operation_id` is.
+        """
 
         def register(handler: Handler) -> Handler:
             self._routes.append((verb, path, handler, docs))
@@ -61,8 +66,8 @@ class Doors:
         for verb, path, handler, docs in self._routes:
             router.add_api_route(
                 self._prefix + path, _bind(handler, door), methods=[verb], tags=[self._tag], response_model=None,
-                name=handler.__name__, description=inspect.getdoc(handler) or "", route_class_override=BareRoute,
-                **docs,
+                response_class=Response, name=handler.__name__, description=inspect.getdoc(handler) or "",
+                route_class_override=BareRoute, **{"operation_id": handler.__name__, **docs},
             )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from malgil.chat.model import MessageType, QueuePolicy, SenderType, Status
+from malgil.chat.model import Branch, MessageType, QueuePolicy, Role, SenderType, Status
 from malgil.log.model import Fact
 
 
@@ -16,6 +16,7 @@ class SessionCreated(Fact):
     title: str | None
     metadata: dict[str, Any]
     queue_policy: QueuePolicy
+    branched_from: Branch | None = None
 
 
 class SessionUpdated(Fact):
@@ -41,3 +42,65 @@ class MessageCreated(Fact):
     metadata: dict[str, Any]
     client_message_id: str | None = None
     client_time: str | int | float | None = None
+    reply_to: str | None = None
+    """Of an answer that was copied into this session: the copy of its prompt."""
+
+
+class MessageEdited(Fact):
+    """Its author says it in other words."""
+
+    kind: ClassVar[str] = "message.edited"
+    message_id: str
+    content: str
+    user_id: str
+
+
+class MessageDeleted(Fact):
+    """It was taken back, by its author or by the session's owner."""
+
+    kind: ClassVar[str] = "message.deleted"
+    message_id: str
+    user_id: str
+
+
+class AnswerSuperseded(Fact):
+    """Its prompt is answered again. The old answer stays to be looked at; `by` is the id that the new one will have."""
+
+    kind: ClassVar[str] = "answer.superseded"
+    message_id: str
+    by: str
+
+
+class ParticipantJoined(Fact):
+    """Somebody takes part from here on. `message_id`: joining is also a message in the list."""
+
+    kind: ClassVar[str] = "participant.joined"
+    message_id: str
+    user_id: str
+    role: Role
+    by: str
+
+
+class ParticipantLeft(Fact):
+    """Somebody takes part no more: gone of their own will (`by` themselves), or sent away."""
+
+    kind: ClassVar[str] = "participant.left"
+    message_id: str
+    user_id: str
+    by: str
+
+
+class ParticipantChanged(Fact):
+    """A participant's role is another one from here on."""
+
+    kind: ClassVar[str] = "participant.changed"
+    user_id: str
+    role: Role
+    by: str
+
+
+class SessionErased(Fact):
+    """Always the last entry, and soon the only one: it stands for all that was."""
+
+    kind: ClassVar[str] = "session.erased"
+    by: str

@@ -6,12 +6,15 @@ from typing import Any
 from malgil.access.identity import acting_as
 from malgil.access.model import Caller
 from malgil.agents import queries as agents
-from malgil.chat import actions, policy, queries
+from malgil.chat import actions, queries
 from malgil.chat.errors import ComesLater, SessionNotFound
-from malgil.chat.http import check
-from malgil.chat.model import NewMessage, client_may_choose, valid_session_id
+from malgil.chat.files.requests import FileFrame
+from malgil.chat.files.sending import Mention, mention
+from malgil.chat.http import Model, check
+from malgil.chat.members import unread
+from malgil.chat.model import NewMessage, Posted, client_may_choose, valid_session_id
 from malgil.chat.requests import MessageFrame
-from malgil.chat.room import ChatRoom, enter_or_create, open_session, post
+from malgil.chat.room import ChatRoom, enter_or_create, mark_read, post
 from malgil.kit.errors import Invalid
 from malgil.kit.ids import SessionId
 from malgil.log import queries as log
@@ -31,16 +34,29 @@ class ChatGate:
     def __init__(self, room: ChatRoom) -> None:
         self._room = room
         self._verbs: dict[str, Callable[[Caller, SessionId, Frame], Awaitable[list[Frame]]]] = {
-            "message": self._message, "stop": self._stop, "read": self._read,
+            "message": self._message, "file": self._file, "stop": self._stop, "read": self._read,
         }
 
     async def enter(self, caller: Caller, session_id: str) -> Entered:
         """Open the session; one of the client's own naming is made if there is none. Raises SessionNotFound."""
         if not valid_session_id(session_id):
             raise SessionNotFound(session_id[:64])
-        go_in = enter_or_create if client_may_choose(session_id) else open_session
-        _, role = await go_in(self._room, caller, SessionId(session_id))
-        return Entered(session_id, read_only=not policy.can_post(role))
+        try:
+            return await self._look(caller, session_id)
+        except SessionNotFound:
+            if not client_may_choose(session_id):
+                raise
+        await enter_or_create(self._room, caller, SessionId(session_id))
+        return await self._look(caller, session_id)
+
+    async def _look(self, caller: Caller, session_id: str) -> Entered:
+        async with self._room.database.read() as conn:
+            return await queries.enter(conn, caller, session_id)
+
+    async def unread(self, caller: Caller) -> list[Frame]:
+        """An `unread` frame for each of the caller's sessions that has something new for them, the newest first."""
+        async with self._room.database.read() as conn:
+            return await unread.frames_of(conn, caller)
 
     async def receive(self, caller: Caller, session_id: str, frame: Frame) -> list[Frame]:
         """Carry out a frame that the transport found well formed; the direct answers."""
@@ -62,18 +78,17 @@ class ChatGate:
         return Snapshot(Cursor(epoch, heads[session_id]), _newest(page["messages"]), partial)
 
     async def _message(self, caller: Caller, session_id: SessionId, frame: Frame) -> list[Frame]:
-        sent = _read_message(frame)
+        sent = _read(frame, MessageFrame)
         new = NewMessage(
             caller, acting_as(caller, sent.user_id), session_id, sent.content or sent.task or "",
             client_message_id=sent.client_message_id, client_time=sent.timestamp,
         )
-        posted = await post(self._room, new)
-        if sent.client_message_id is None:
-            return []
-        return [{
-            "type": "ack", "client_message_id": sent.client_message_id, "message_id": posted.message_id,
-            "seq": posted.seq, "duplicate": posted.duplicate,
-        }]
+        return _ack(sent.client_message_id, await post(self._room, new))
+
+    async def _file(self, caller: Caller, session_id: SessionId, frame: Frame) -> list[Frame]:
+        sent = _read(frame, FileFrame)
+        wanted = Mention(caller, session_id, sent.file_id, sent.message, sent.client_message_id, sent.timestamp)
+        return _ack(sent.client_message_id, await mention(self._room, wanted))
 
     async def _stop(self, caller: Caller, session_id: SessionId, frame: Frame) -> list[Frame]:
         room = self._room
@@ -82,8 +97,7 @@ class ChatGate:
         return []
 
     async def _read(self, caller: Caller, session_id: SessionId, frame: Frame) -> list[Frame]:
-        async with self._room.database.unit_of_work() as uow:
-            await actions.mark_read(uow, caller, session_id, frame["seq"])
+        await mark_read(self._room, caller, session_id, frame["seq"])
         return []
 
 
@@ -91,9 +105,19 @@ async def _later(caller: Caller, session_id: SessionId, frame: Frame) -> list[Fr
     raise ComesLater(f"Frames of type {frame['type']!r} are not supported yet.")
 
 
-def _read_message(frame: Frame) -> MessageFrame:
+def _ack(client_message_id: str | None, posted: Posted) -> list[Frame]:
+    """Told to who named the message, so that they know which it is."""
+    if client_message_id is None:
+        return []
+    return [{
+        "type": "ack", "client_message_id": client_message_id, "message_id": posted.message_id, "seq": posted.seq,
+        "duplicate": posted.duplicate,
+    }]
+
+
+def _read(frame: Frame, model: type[Model]) -> Model:
     try:
-        return check(frame, MessageFrame, "frame")
+        return check(frame, model, "frame")
     except Invalid as e:
         # A frame's sender is told one line, so it says what is wrong where.
         said = "; ".join(f"{fault['field']}: {fault['message']}" for fault in e.errors)

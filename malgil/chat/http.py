@@ -5,21 +5,22 @@ is parsed and validated once, the answer leaves as bytes. What FastAPI would hav
 from the same models.
 """
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from malgil.chat.errors import SessionNotFound
+from malgil.chat.errors import MessageNotFound, SessionNotFound
 from malgil.chat.model import valid_session_id
+from malgil.chat.requests import NAME_SCHEMA
 from malgil.kit import json
 from malgil.kit.errors import FieldError, Invalid, UnsupportedType
 from malgil.kit.ids import SessionId
 
 Docs = dict[str, Any]
+JSON: Final = "application/json"
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -66,54 +67,79 @@ def session_in(request: Request) -> SessionId:
     return SessionId(session_id)
 
 
+def message_in(request: Request) -> str:
+    """The path's message id. Raises MessageNotFound for text that no message can be named by."""
+    message_id: str = request.path_params["message_id"]
+    if not valid_session_id(message_id):
+        raise MessageNotFound(message_id[:64])
+    return message_id
+
+
+def _parameter(name: str, place: str, schema: Docs, *, required: bool = False) -> Docs:
+    return {"name": name, "in": place, "required": required, "schema": schema}
+
+
+_SESSION: Final = _parameter(
+    "session_id", "path", {"type": "string", "examples": ["sess_01kb2q8w0f3v9xk7n5t1m4c6ze"]}, required=True
+)
+_MESSAGE: Final = _parameter(
+    "message_id", "path", {"type": "string", "examples": ["msg_01kb2q8w0f3v9xk7n5t1m4c6ze"]}, required=True
+)
+_USER: Final = _parameter("user_id", "path", NAME_SCHEMA, required=True)
+_IDEMPOTENCY_KEY: Final = _parameter("Idempotency-Key", "header", {
+    "type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$", "examples": ["7f2c8a4e-9d31-4b0e"],
+    "description": "The same key makes the same thing, for 24 h; with another body it is 422 `IDEMPOTENCY_MISMATCH`.",
+})
+_LAST_EVENT_ID: Final = _parameter("Last-Event-ID", "header", {
+    "type": "string", "format": "event-id",
+    "description": "Resume after the event with this id: one that the stream sent. 422 `INVALID_CURSOR` otherwise.",
+})
+
+
 def describe(
     *, body: type[BaseModel] | None = None, query: type[BaseModel] | None = None, session: bool = False,
-    idempotent: bool = False, events: bool = False,
+    message: bool = False, user: bool = False, idempotent: bool = False, events: bool = False,
 ) -> Docs:
     """`openapi_extra` of a route: what it reads from the body, the query, the path and the headers."""
     parameters: list[Docs] = []
-    if session:
-        parameters.append(_parameter("session_id", "path", {"type": "string", "examples": ["sess_01…"]}, required=True))
+    for wanted, parameter in ((session, _SESSION), (message, _MESSAGE), (user, _USER)):
+        if wanted:
+            parameters.append(parameter)
     if query is not None:
         parameters += _query_parameters(query)
     if idempotent:
-        schema = {"type": "string", "maxLength": 255, "description": "The same key makes the same thing, for 24 h."}
-        parameters.append(_parameter("Idempotency-Key", "header", schema))
+        parameters.append(_IDEMPOTENCY_KEY)
     if events:
-        parameters.append(_parameter("Last-Event-ID", "header", {"type": "string", "description": "Resume after it."}))
+        parameters.append(_LAST_EVENT_ID)
     found: Docs = {"parameters": parameters}
     if body is not None:
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": _schema(body)}}}
+        found["requestBody"] = {"required": True, "content": {JSON: {"schema": _schema(body)}}}
     return found
 
 
 def answers(
-    *statuses: int, ok: int = 200, model: type[BaseModel] | None = None, note: str = "", events: bool = False
+    *statuses: int, ok: int = 200, model: type[BaseModel] | None = None, note: str = "", events: str = ""
 ) -> dict[int | str, Docs]:
-    """`responses` of a route: its good answer and the problems it may give."""
+    """`responses` of a route: its good answer and the problems it may give, which app describes for all routes.
+
+    `events` names the stream that the route answers with. Examples are in `chat.examples`, by these names.
+    """
     good: Docs = {"description": note or "As asked."}
     if model is not None:
         good["model"] = model
     if events:
-        good["content"] = {"text/event-stream": {"schema": {"type": "string"}}}
-    return {ok: good, 401: _problem(401), **{status: _problem(status) for status in statuses}}
+        good["content"] = {"text/event-stream": {"schema": {"title": events, "type": "string"}, "itemSchema": _EVENT}}
+    return {ok: good, **{status: {} for status in (*statuses, 401)}}
 
 
-_MEANING: Mapping[int, str] = {
-    401: "No token, or a bad one.", 403: "The role does not allow it.",
-    404: "There is no such session, or it is somebody else's.", 409: "The session's state does not allow it now.",
-    413: "Too large.", 415: "Not JSON.", 422: "The request does not fit.",
-    429: "Too many requests.", 503: "A needed part is down, or the answer takes too long.",
+# What one event of a stream is: OpenAPI 3.2's word, which 3.1 leaves alone.
+_EVENT: Final = {
+    "type": "object", "required": ["data"],
+    "properties": {
+        "id": {"type": "string"}, "event": {"type": "string"}, "retry": {"type": "integer"},
+        "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": {"type": "object"}},
+    },
 }
-
-
-def _problem(status: int) -> Docs:
-    schema = {
-        "type": "object", "required": ["type", "title", "status", "detail", "code"],
-        "properties": {name: {"type": "string"} for name in ("type", "title", "detail", "code", "trace_id")}
-        | {"status": {"type": "integer"}, "errors": {"type": "array", "items": {"type": "object"}}},
-    }
-    return {"description": _MEANING[status], "content": {"application/problem+json": {"schema": schema}}}
 
 
 def _query_parameters(model: type[BaseModel]) -> list[Docs]:
@@ -122,10 +148,6 @@ def _query_parameters(model: type[BaseModel]) -> list[Docs]:
     return [
         _parameter(name, "query", part, required=name in required) for name, part in schema["properties"].items()
     ]
-
-
-def _parameter(name: str, place: str, schema: Docs, *, required: bool = False) -> Docs:
-    return {"name": name, "in": place, "required": required, "schema": schema}
 
 
 def _schema(model: type[BaseModel]) -> Docs:

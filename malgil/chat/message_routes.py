@@ -57,7 +57,7 @@ async def list_messages(door: Door, request: Request) -> Response:
 @MESSAGES.at(
     "POST", "/messages/stream", summary="Post a message and stream its answer",
     openapi_extra=describe(body=StreamMessage, session=True, idempotent=True, events=True),
-    responses=answers(403, 404, 409, 415, 422, events=True,
+    responses=answers(403, 404, 409, 415, 422, events="stream_message",
                       note="Server-sent events: native frames of this answer alone.")
     | {204: {"description": "The answer has ended and the client has seen it all."}},
 )
@@ -79,7 +79,7 @@ async def stream_message(door: Door, request: Request) -> Answer:
 @MESSAGES.at(
     "GET", "/events", summary="The session's log, as a page or as a stream",
     openapi_extra=describe(query=ReadEvents, session=True, events=True),
-    responses=answers(404, 409, 422, model=EventPage, events=True),
+    operation_id="read_events", responses=answers(404, 409, 422, model=EventPage, events="read_events"),
 )
 async def events(door: Door, request: Request) -> Answer:
     """With `Accept: text/event-stream` a stream without end, otherwise a JSON page. `Last-Event-ID` resumes."""
@@ -89,11 +89,11 @@ async def events(door: Door, request: Request) -> Answer:
     streaming = EVENT_STREAM in request.headers.get("accept", "")
     after = request.headers.get("last-event-id") or wanted.after
     async with door.room.database.read() as conn:
-        await queries.open_session(conn, caller, session_id)
-        start = await locate(conn, session_id, after or (None if streaming else "start"))
+        entered = await queries.enter(conn, caller, session_id)
         if not streaming:
+            start = await locate(conn, session_id, after or "start")
             return reply(await _page(door.room, conn, session_id, start, wanted.limit))
-    return session_events(door.room, session_id, start)
+    return session_events(door.room, entered, after or None)
 
 
 async def _post(

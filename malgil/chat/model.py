@@ -92,6 +92,18 @@ class Message:
     is_edited: bool
     client_message_id: str | None
     created_at: datetime
+    reply_to: MessageId | None = None
+    superseded_by: MessageId | None = None
+    edited_at: datetime | None = None
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """The message of another session up to which a session's history was copied."""
+
+    session_id: SessionId
+    message_id: MessageId
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +116,7 @@ class NewSession:
     metadata: dict[str, Any] = field(default_factory=dict)
     queue_policy: QueuePolicy = "enqueue"
     session_id: SessionId | None = None
+    branched_from: Branch | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from malgil.agents import actions as agents
-from malgil.agents.model import NewTurn
+from malgil.agents.model import NewTurn, Queued
 from malgil.chat import policy, store
 from malgil.chat.errors import NoAgent, OtherAgent, SessionNotFound
 from malgil.chat.events import MessageCreated
@@ -23,6 +23,7 @@ from malgil.kit.ids import MESSAGE, MessageId
 from malgil.log import actions as log
 from malgil.log.model import Append, Entry
 from malgil.log.scribe import Scribe
+from malgil.realtime.errors import Gone
 from malgil.storage.database import Row, UnitOfWork
 
 Outcome = Posted | Exception
@@ -66,6 +67,8 @@ async def post_messages(
         door = _door(doors, new)
         if door is None:
             outcomes[place] = SessionNotFound(new.session_id)
+        elif door["status"] == "deleted":
+            outcomes[place] = Gone(f"Session {new.session_id!r} has been erased.")
         elif key in known:
             outcomes[place] = _again(known[key])
         elif key in first:
@@ -130,7 +133,7 @@ async def _write(
     uow: UnitOfWork, scribe: Scribe, accepted: Sequence[_Accepted], outcomes: dict[int, Outcome]
 ) -> None:
     messages: list[Message] = []
-    turns: list[tuple[NewTurn, int]] = []
+    turns: list[Queued] = []
     for groups in _rounds(accepted):
         results = await scribe.record_many(uow, [_append(group) for group in groups])
         for group, result in zip(groups, results, strict=True):
@@ -141,7 +144,7 @@ async def _write(
                 messages.append(created_message(one.fact, entry))
                 outcomes[one.place] = Posted(one.new.session_id, MessageId(one.fact.message_id), entry.seq, entry.at)
                 if one.turn is not None:
-                    turns.append((one.turn, entry.seq))
+                    turns.append(Queued(one.turn, entry.seq, entry.seq + 1))
     if messages:
         await store.write_messages(uow.conn, messages)
         await agents.enqueue(uow, scribe, turns)

@@ -4,18 +4,41 @@ The actions that change a session's face write what `evolve` gives; the hot ones
 and a property test holds the tables against this fold.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import assert_never
 
 from malgil.agents.events import AnswerEnded
-from malgil.chat.events import MessageCreated, SessionCreated, SessionUpdated
-from malgil.chat.model import Message, Session, preview
+from malgil.chat.events import (
+    AnswerSuperseded,
+    MessageCreated,
+    MessageDeleted,
+    MessageEdited,
+    ParticipantChanged,
+    ParticipantJoined,
+    ParticipantLeft,
+    SessionCreated,
+    SessionErased,
+    SessionUpdated,
+)
+from malgil.chat.model import Message, Role, Session, preview
+from malgil.chat.notices import details, notice
 from malgil.kit.ids import MessageId, SessionId, TenantId, UserId
 from malgil.log.model import Entry
 
-ChatFact = SessionCreated | SessionUpdated | MessageCreated | AnswerEnded
+Revision = MessageEdited | MessageDeleted | AnswerSuperseded
+"""What changes a message that is there."""
+PeopleFact = ParticipantJoined | ParticipantLeft | ParticipantChanged
+ChatFact = SessionCreated | SessionUpdated | SessionErased | MessageCreated | AnswerEnded | Revision | PeopleFact
+_REVISIONS: dict[str, type[Revision]] = {
+    fact.kind: fact for fact in (MessageEdited, MessageDeleted, AnswerSuperseded)
+}
 _FACTS: dict[str, type[ChatFact]] = {
-    fact.kind: fact for fact in (SessionCreated, SessionUpdated, MessageCreated, AnswerEnded)
+    fact.kind: fact
+    for fact in (
+        SessionCreated, SessionUpdated, SessionErased, MessageCreated, AnswerEnded, *_REVISIONS.values(),
+        ParticipantJoined, ParticipantLeft, ParticipantChanged,
+    )
 }
 
 
@@ -38,6 +61,55 @@ def evolve(state: Session | None, entry: Entry) -> Session | None:
                 state, message_count=state.message_count + 1, last_message=preview(fact.content),
                 last_message_at=entry.at, last_activity=entry.at,
             )
+        case MessageDeleted():
+            return state and replace(state, message_count=state.message_count - 1)
+        case ParticipantJoined() | ParticipantLeft():
+            return state and replace(state, message_count=state.message_count + 1, last_activity=entry.at)
+        case SessionErased():
+            return state and replace(
+                state, title=None, metadata={}, status="deleted", message_count=0, last_message=None,
+                last_message_at=None, last_activity=entry.at,
+            )
+        case MessageEdited() | AnswerSuperseded() | ParticipantChanged():
+            return state
+        case _:
+            assert_never(fact)
+
+
+def people_after(people: Mapping[str, Role], entry: Entry) -> dict[str, Role]:
+    """Who takes part, and how, after `entry`."""
+    data = entry.data
+    match entry.kind:
+        case SessionCreated.kind:
+            return {data["owner_id"]: "owner"}
+        case ParticipantJoined.kind | ParticipantChanged.kind:
+            return {**people, data["user_id"]: data["role"]}
+        case ParticipantLeft.kind:
+            return {user_id: role for user_id, role in people.items() if user_id != data["user_id"]}
+        case _:
+            return dict(people)
+
+
+def settled(state: Session, newest: Message | None) -> Session:
+    """The session with `newest` as its last message: what follows `evolve` when a message was edited or deleted."""
+    if newest is None:
+        return replace(state, last_message=None, last_message_at=None)
+    return replace(state, last_message=preview(newest.content), last_message_at=newest.created_at)
+
+
+def revised(message: Message, entry: Entry) -> Message:
+    """The message after an entry about it."""
+    known = _REVISIONS.get(entry.kind)
+    if known is None:
+        return message
+    fact = known.model_validate(entry.data)
+    match fact:
+        case MessageEdited():
+            return replace(message, content=fact.content, is_edited=True, edited_at=entry.at)
+        case MessageDeleted():
+            return replace(message, content="", metadata={}, deleted_at=entry.at)
+        case AnswerSuperseded():
+            return replace(message, superseded_by=MessageId(fact.by))
         case _:
             assert_never(fact)
 
@@ -49,8 +121,20 @@ def message_of(entry: Entry) -> Message | None:
             return created_message(MessageCreated.model_validate(entry.data), entry)
         case AnswerEnded.kind:
             return answer_message(AnswerEnded.model_validate(entry.data), entry)
+        case ParticipantJoined.kind:
+            return notice_message(ParticipantJoined.model_validate(entry.data), entry)
+        case ParticipantLeft.kind:
+            return notice_message(ParticipantLeft.model_validate(entry.data), entry)
         case _:
             return None
+
+
+def notice_message(fact: ParticipantJoined | ParticipantLeft, entry: Entry) -> Message:
+    """The row of the message that somebody came or went."""
+    return Message(
+        MessageId(fact.message_id), SessionId(entry.stream), entry.seq, "system", fact.by, "system", notice(fact),
+        details(fact), None, None, False, None, entry.at,
+    )
 
 
 def created_message(fact: MessageCreated, entry: Entry) -> Message:
@@ -58,6 +142,7 @@ def created_message(fact: MessageCreated, entry: Entry) -> Message:
     return Message(
         MessageId(fact.message_id), SessionId(entry.stream), entry.seq, fact.sender_type, fact.sender_id,
         fact.message_type, fact.content, fact.metadata, None, None, False, fact.client_message_id, entry.at,
+        MessageId(fact.reply_to) if fact.reply_to else None,
     )
 
 
@@ -66,7 +151,7 @@ def answer_message(fact: AnswerEnded, entry: Entry) -> Message:
     return Message(
         MessageId(fact.message_id), SessionId(entry.stream), entry.seq, "agent", agent_sender(fact.agent_id), "text",
         fact.content, {"turn_id": fact.turn_id, "finish_reason": fact.finish_reason}, fact.tokens_used,
-        fact.latency_ms, False, None, entry.at,
+        fact.latency_ms, False, None, entry.at, MessageId(fact.prompt_id),
     )
 
 

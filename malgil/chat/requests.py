@@ -1,9 +1,19 @@
 """What clients may send to the chat room: bodies, queries and frames. Everything is closed and strict."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
+from malgil.access.model import NAME_LENGTH, valid_name
 from malgil.chat.model import CLIENT_ID_MOST, CONTENT_MOST, METADATA_BYTES_MOST, TITLE_MOST, Face, QueuePolicy
 from malgil.kit import json
 from malgil.kit.text import JsonObject, Text
@@ -26,9 +36,18 @@ def _small(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 3.0 is 3, and a schema's `integer` takes both."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_WHOLE: Final = BeforeValidator(_whole)
 Content = Annotated[
     Text, StringConstraints(min_length=1, max_length=CONTENT_MOST), AfterValidator(_said),
-    Field(description=f"1–{CONTENT_MOST} characters of which not all are white space.", examples=["안녕하세요"]),
+    Field(
+        description=f"1–{CONTENT_MOST} characters of which not all are white space, and none NUL.",
+        examples=["안녕하세요", "Where is my order?"], json_schema_extra={"pattern": r"\S"},
+    ),
 ]
 Title = Annotated[Text, StringConstraints(max_length=TITLE_MOST), Field(examples=["배송 문의"])]
 Metadata = Annotated[
@@ -39,11 +58,18 @@ ClientMessageId = Annotated[
     Text, StringConstraints(min_length=1, max_length=CLIENT_ID_MOST),
     Field(description="The client's own id: n sends of it by one user in one session make one message."),
 ]
+NAME_SCHEMA: Final[dict[str, Any]] = {
+    "type": "string", "minLength": 1, "maxLength": NAME_LENGTH, "format": "user-name",
+    "description": f"1–{NAME_LENGTH} printable characters, no space around them.", "examples": ["lee", "이지은"],
+}
 UserName = Annotated[
-    str | int | None,
-    Field(description="Development mode: the user to play. Otherwise it must be the caller.", examples=[123]),
+    str | int | None, _WHOLE,
+    WithJsonSchema({
+        "anyOf": [NAME_SCHEMA, {"type": "integer"}, {"type": "null"}], "examples": [123, "이지은"],
+        "description": "Development mode: the user to play. Otherwise it must be the caller.",
+    }),
 ]
-AgentId = Annotated[int, Field(ge=1, le=AGENT_MOST, examples=[1])]
+AgentId = Annotated[int, Field(ge=1, le=AGENT_MOST, examples=[1]), _WHOLE]
 
 
 class _Body(BaseModel):
@@ -67,6 +93,8 @@ class CreateSession(_Body):
 
 class PatchSession(_Body):
     """What is left out stays. `metadata` is replaced whole; `status: active` restores."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     title: Title | None = None
     metadata: Metadata = Field(default_factory=dict)
@@ -107,8 +135,47 @@ class StreamMessage(PostMessage):
     stream: Literal[True] = True
 
 
+class EditMessage(_Body):
+    content: Content
+    user_id: UserName = None
+
+
+MessageId = Annotated[
+    Text, StringConstraints(min_length=1, max_length=64), Field(examples=["msg_01kb2q8w0f3v9xk7n5t1m4c6ze"])
+]
+
+
+class Regenerate(_Body):
+    """`message_id` names an answer, or the user's message whose answer is to be made again."""
+
+    message_id: MessageId
+    user_id: UserName = None
+
+
+class BranchSession(_Body):
+    """With `content` the named message, one of the caller's own, is said in these words instead, and answered."""
+
+    message_id: MessageId
+    content: Content | None = None
+    title: Title | None = None
+    user_id: UserName = None
+
+
+def _user(name: str) -> str:
+    if not valid_name(name):
+        raise ValueError("must be 1–128 printable characters without space around them")
+    return name
+
+
+class PutParticipant(_Body):
+    """A `viewer` reads along, a `member` takes part. Who takes part already gets the role, if it is another."""
+
+    user_id: Annotated[Text, AfterValidator(_user), WithJsonSchema(NAME_SCHEMA)]
+    role: Literal["member", "viewer"] = "member"
+
+
 class MarkRead(_Body):
-    seq: Annotated[int, Field(ge=0, le=SEQ_MOST, examples=[41])]
+    seq: Annotated[int, Field(ge=0, le=SEQ_MOST, examples=[41]), _WHOLE]
 
 
 class Ask(_Body):
@@ -122,7 +189,7 @@ class Ask(_Body):
 
 class AskQuery(_Query):
     task: Content
-    user_id: Annotated[Text, StringConstraints(max_length=128)] | None = None
+    user_id: Annotated[Text, WithJsonSchema(NAME_SCHEMA)] | None = None
     session_id: Annotated[str, StringConstraints(max_length=64)] | None = None
     agent_id: AgentId | None = None
 
@@ -138,6 +205,10 @@ class ListSessions(_Query):
     ] = None
     limit: Annotated[int, Field(ge=1, le=200)] = 50
     offset: Annotated[int, Field(ge=0, le=OFFSET_MOST)] = 0
+    cursor: Annotated[
+        Annotated[Text, StringConstraints(max_length=82)] | None,
+        Field(description="`next_cursor` of the page before: goes on there, however far down that is."),
+    ] = None
 
 
 Mark = Annotated[

@@ -1,17 +1,19 @@
 """The room as app wires it, and the edge where its units of work begin and end."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 from malgil.access.model import Caller
 from malgil.agents.transcript import Transcript
 from malgil.chat import actions, posting, queries
+from malgil.chat.erasure import actions as erasure
 from malgil.chat.errors import NameTaken, SessionNotFound
 from malgil.chat.model import NewMessage, NewSession, Posted, Role, Session
 from malgil.chat.once import Once, posted_of, stored_post
 from malgil.chat.settings import ChatSettings
 from malgil.chat.transcript import ChatTranscript
 from malgil.kit.ids import SessionId
+from malgil.knowledge.terms import Vocabulary
 from malgil.log.scribe import Scribe
 from malgil.realtime.frames import Frames
 from malgil.realtime.hub import Hub
@@ -19,6 +21,13 @@ from malgil.realtime.meter import Meter, SilentMeter
 from malgil.realtime.ward import Ward
 from malgil.storage.database import Database, UnitOfWork
 from malgil.storage.group_commit import GroupCommit
+
+HasRead = Callable[[str, str], Awaitable[None]]
+"""Told after the commit that in a session (first) a user (second) has read further."""
+
+
+async def tell_nobody(session_id: str, user_id: str) -> None:
+    """Where no other device is to hear of it."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,9 @@ class ChatRoom:
     transcript: Transcript
     settings: ChatSettings
     posts: GroupCommit[NewMessage, Posted]
+    has_read: HasRead = tell_nobody
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    """What messages are found by. By default without the words of any language; app puts its own in its place."""
 
 
 def open_room(
@@ -88,6 +100,20 @@ async def ask(room: ChatRoom, session: NewSession, task: str, once: Once | None 
         if once:
             await once.remember(uow, stored_post(posted))
     return posted
+
+
+async def mark_read(room: ChatRoom, caller: Caller, session_id: SessionId, seq: int) -> None:
+    """The caller has read up to `seq`; their other devices hear of it. Raises SessionNotFound."""
+    async with room.database.unit_of_work() as uow:
+        await actions.mark_read(uow, caller, session_id, seq)
+        uow.after_commit(lambda: room.has_read(session_id, caller.user_id))
+
+
+async def erase(room: ChatRoom, caller: Caller, session_id: SessionId) -> None:
+    """Erase the session: gone for everybody first, then out of the database. Raises SessionNotFound, ReadOnly."""
+    async with room.database.unit_of_work() as uow:
+        await erasure.hide_session(uow, room.scribe, caller, session_id)
+    await erasure.clear(room.database, session_id)
 
 
 async def enter_or_create(room: ChatRoom, caller: Caller, session_id: SessionId) -> tuple[Session, Role]:

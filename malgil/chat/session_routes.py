@@ -8,13 +8,13 @@ from malgil.access.model import Caller
 from malgil.chat import actions, queries
 from malgil.chat.answers import Archived, SessionList, SessionMade, SessionView, Stopped
 from malgil.chat.doors import Door, Doors
-from malgil.chat.errors import ComesLater
 from malgil.chat.http import answers, describe, read_body, read_query, reply, session_in
 from malgil.chat.model import NewSession
 from malgil.chat.once import Once, once_of
 from malgil.chat.queries import Json, SessionFilter
 from malgil.chat.requests import CreateSession, DeleteSession, ListSessions, MarkRead, PatchSession
-from malgil.chat.room import ChatRoom
+from malgil.chat.room import ChatRoom, erase
+from malgil.chat.room import mark_read as room_mark_read
 from malgil.observe.trace import current_trace_id
 
 SESSIONS = Doors("/api/chat/sessions", "Chat")
@@ -44,7 +44,9 @@ async def list_sessions(door: Door, request: Request) -> Response:
     wanted = read_query(request, ListSessions)
     sought = SessionFilter(wanted.status, wanted.agent_id, wanted.q)
     async with door.room.database.read() as conn:
-        return reply(await queries.session_page(conn, caller, sought, wanted.limit, wanted.offset))
+        return reply(await queries.session_page(
+            conn, caller, sought, limit=wanted.limit, offset=wanted.offset, cursor=wanted.cursor
+        ))
 
 
 @SESSIONS.at(
@@ -73,15 +75,18 @@ async def change_session(door: Door, request: Request) -> Response:
 
 
 @SESSIONS.at(
-    "DELETE", "/{session_id}", summary="Archive a session",
+    "DELETE", "/{session_id}", summary="Archive or erase a session",
     openapi_extra=describe(query=DeleteSession, session=True), responses=answers(403, 404, 422, model=Archived),
 )
 async def archive_session(door: Door, request: Request) -> Response:
-    """The session stays readable and can be restored with PATCH. Erasing it (`permanent`) comes later: 422."""
+    """The session stays readable and can be restored with PATCH; with `permanent` it is erased, for everybody and for
+    good. Only its owner may do either.
+    """
     caller = await door.authenticate(request)
     session_id = session_in(request)
     if read_query(request, DeleteSession).permanent:
-        raise ComesLater("Erasing a session for good is not supported yet; without `permanent` it is archived.")
+        await erase(door.room, caller, session_id)
+        return reply({"message": "Session erased", "session_id": session_id})
     async with door.room.database.unit_of_work() as uow:
         await actions.archive_session(uow, door.room.scribe, caller, session_id)
     return reply({"message": "Session archived successfully", "session_id": session_id})
@@ -96,8 +101,7 @@ async def mark_read(door: Door, request: Request) -> Response:
     caller = await door.authenticate(request)
     session_id = session_in(request)
     mark = await read_body(request, MarkRead)
-    async with door.room.database.unit_of_work() as uow:
-        await actions.mark_read(uow, caller, session_id, mark.seq)
+    await room_mark_read(door.room, caller, session_id, mark.seq)
     return Response(status_code=204)
 
 

@@ -16,14 +16,16 @@ from malgil.agents.frames import FRAMES
 from malgil.agents.model import Draft, Turn
 from malgil.chat.doors import Answer
 from malgil.chat.errors import AnswerFailed, AnswerPending, NoAgent, TurnStopped
+from malgil.chat.events import SessionErased
 from malgil.chat.model import Posted
 from malgil.chat.room import ChatRoom
 from malgil.kit import json
 from malgil.log import queries as log
 from malgil.log.errors import EpochChanged
 from malgil.log.model import DELTA, Cursor, Entry
-from malgil.realtime.errors import Resync
+from malgil.realtime.errors import Gone, Resync
 from malgil.realtime.framed import Framed, encode_event
+from malgil.realtime.gate import Entered
 from malgil.realtime.sse import Entries, EventStream
 from malgil.storage.database import Connection
 
@@ -64,10 +66,33 @@ async def locate(conn: Connection, session_id: str, after: str | None) -> Cursor
     return cursor
 
 
-def session_events(room: ChatRoom, session_id: str, start: Cursor) -> EventStream:
-    """The whole session's log after `start`, for ever."""
-    shown = Entries(room.hub, session_id, start.seq)
-    return EventStream(shown, room.ward, cursor=str(start), meter=room.meter)
+def session_events(room: ChatRoom, entered: Entered, after: str | None) -> EventStream:
+    """The whole session's log after what the client names, as long as they take part; None: from now.
+
+    Raises EpochChanged for a place past what they may see.
+    """
+    if after is None:
+        begin: int | str | None = entered.head
+    elif entered.head is not None and _seq_named(after) > entered.head:
+        raise EpochChanged("This cursor is of another history; start without one.")
+    else:
+        begin = after
+    shown = Entries(room.hub, entered.session_id, begin, is_last=_ends(room, entered))
+    return EventStream(shown, room.ward, meter=room.meter)
+
+
+def _seq_named(after: str) -> int:
+    return int(after) if _SEQ.fullmatch(after) else 0 if after == "start" else Cursor.parse(after).seq
+
+
+def _ends(room: ChatRoom, entered: Entered) -> Callable[[Entry], bool]:
+    """Whether an entry is the last that this connection is told of."""
+
+    def is_last(entry: Entry) -> bool:
+        ruling = room.frames.ruling(entry)
+        return ruling is not None and entered.obey(ruling, entry.seq) is not None
+
+    return is_last
 
 
 async def native_answer(room: ChatRoom, turn: Turn, seen: str | None) -> Answer:
@@ -86,18 +111,20 @@ async def named_answer(room: ChatRoom, turn: Turn, seen: str | None) -> Answer:
 
 async def _start(room: ChatRoom, turn: Turn, seen: str | None) -> Cursor | None:
     async with room.database.read() as conn:
-        cursor = await locate(conn, turn.session_id, seen or str(turn.prompt_seq))
+        cursor = await locate(conn, turn.session_id, seen or str(turn.queued_seq))
     if turn.ended_seq is not None and cursor.seq >= turn.ended_seq:
         return None
-    return cursor if cursor.seq > turn.prompt_seq else Cursor(cursor.epoch, turn.prompt_seq)
+    return cursor if cursor.seq > turn.queued_seq else Cursor(cursor.epoch, turn.queued_seq)
 
 
 def _stream(room: ChatRoom, turn: Turn, start: Cursor, encode: Callable[[Framed], bytes], first_id: str) -> Answer:
     def project(framed: Framed) -> bytes | None:
         return encode(framed) if _shown(turn, framed.entry) else None
 
+    sent_away = _ends(room, Entered(turn.session_id, user_id=turn.user_id, joined=start.seq))
+
     def is_last(entry: Entry) -> bool:
-        return entry.kind in events.TERMINAL and _shown(turn, entry)
+        return (entry.kind in events.TERMINAL and _shown(turn, entry)) or sent_away(entry)
 
     shown = Entries(room.hub, turn.session_id, start.seq, project, is_last)
     return EventStream(shown, room.ward, cursor=first_id, meter=room.meter)
@@ -116,7 +143,9 @@ async def answer_of(room: ChatRoom, turn: Turn) -> tuple[Draft, Entry]:
     draft = Draft()
     try:
         async with asyncio.timeout(room.settings.answer_wait), room.hub.watch(turn.session_id) as tail:
-            async for batch in tail.follow(turn.prompt_seq):
+            async for batch in tail.follow(turn.queued_seq):
+                if batch[-1].entry.kind == SessionErased.kind:
+                    raise Gone(f"Session {turn.session_id!r} has been erased.")
                 for entry in (framed.entry for framed in batch if _shown(turn, framed.entry)):
                     draft = draft.apply(entry)
                     if entry.kind in events.TERMINAL:

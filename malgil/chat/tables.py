@@ -26,6 +26,9 @@ sessions = sa.Table(
     sa.Column("last_message_at", sa.TIMESTAMP(timezone=True)),
     sa.Column("last_activity", sa.TIMESTAMP(timezone=True), nullable=False),
     sa.Column("created_at", sa.TIMESTAMP(timezone=True), nullable=False),
+    # Erased for everybody, and its content is not all gone yet.
+    sa.Column("erasing", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Index("ix_chat_sessions_erasing", "session_id", postgresql_where=sa.text("erasing")),
     sa.CheckConstraint("status IN ('active', 'archived', 'deleted')", name="status"),
     sa.CheckConstraint("queue_policy IN ('enqueue', 'reject', 'interrupt')", name="queue_policy"),
     postgresql_with={"fillfactor": "50"},
@@ -39,8 +42,10 @@ participants = sa.Table(
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("read_seq", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("joined_at", sa.TIMESTAMP(timezone=True), nullable=False),
+    # The entry by which they came in; 0 for those who were there from the beginning.
+    sa.Column("joined_seq", sa.BigInteger, nullable=False, server_default="0"),
     sa.CheckConstraint("role IN ('owner', 'member', 'viewer')", name="role"),
-    sa.Index("ix_chat_participants_user_id", "user_id"),
+    sa.Index("ix_chat_participants_user_id", "user_id", "session_id"),
 )
 
 messages = sa.Table(
@@ -59,10 +64,16 @@ messages = sa.Table(
     sa.Column("is_edited", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("client_message_id", sa.Text),
     sa.Column("created_at", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("reply_to", sa.Text),  # of an answer: the message that it answers
+    sa.Column("superseded_by", sa.Text),  # of an answer: the one that was asked for in its place
+    sa.Column("edited_at", sa.TIMESTAMP(timezone=True)),
+    # A deleted message keeps its row, without what it said: sent again with the same client id it stays a duplicate.
+    sa.Column("deleted_at", sa.TIMESTAMP(timezone=True)),
     sa.Index("uq_chat_messages_session_id_seq", "session_id", "seq", unique=True),
     sa.Index(
         "uq_chat_messages_client_message_id", "session_id", "sender_id", "client_message_id", unique=True,
         postgresql_where=sa.text("client_message_id IS NOT NULL"),
     ),
     sa.Index("ix_chat_messages_session_id_created_at", "session_id", "created_at"),
+    sa.Index("ix_chat_messages_reply_to", "reply_to", postgresql_where=sa.text("reply_to IS NOT NULL")),
 )

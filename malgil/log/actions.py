@@ -6,7 +6,7 @@ from datetime import datetime
 
 from malgil.log import store
 from malgil.log.errors import Fenced, StreamMissing, VersionConflict
-from malgil.log.model import Append, Entry, Head, Piece
+from malgil.log.model import SEALED, Append, Entry, Fact, Head, Piece
 from malgil.storage.database import Row, UnitOfWork
 
 
@@ -54,6 +54,22 @@ async def compact(uow: UnitOfWork, stream: str, message_id: str, first_seq: int,
     Returns how many rows fewer there are. Text, offsets and order stay what they were.
     """
     return await store.compact(uow.conn, stream, message_id, first_seq, last_seq)
+
+
+async def erase(uow: UnitOfWork, stream: str, fact: Fact, at: datetime, *, actor: str | None = None) -> Entry:
+    """End the stream: `fact` becomes its last entry, which stands for all that was, and every fence is refused.
+
+    What it stands for is still stored until `forget` has removed it. Raises StreamMissing.
+    """
+    seq = await store.seal(uow.conn, stream, SEALED, fact, actor, at)
+    if seq is None:
+        raise StreamMissing(f"No stream {stream!r}.")
+    return Entry(stream, seq, 1, fact.kind, fact.model_dump(mode="json"), at, actor, fact.v)
+
+
+async def forget(uow: UnitOfWork, stream: str, most: int) -> int:
+    """Remove up to `most` entries, and as many deltas, that an erased stream's last entry stands for; how many."""
+    return await store.remove_covered(uow.conn, stream, SEALED, most)
 
 
 async def settle_epoch(uow: UnitOfWork) -> str:

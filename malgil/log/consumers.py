@@ -42,6 +42,6 @@ async def consume(database: Database, name: str, handle: Handle, *, limit: int =
 
 
 def _consumed(row: Row) -> Consumed:
-    seq = row["seq"]
-    entry = Entry(row["stream"], seq, seq, row["kind"], row["data"], row["at"], row["actor"], row["v"])
+    seq, begin = row["seq"], row["from_seq"] or row["seq"]
+    entry = Entry(row["stream"], seq, begin, row["kind"], row["data"], row["at"], row["actor"], row["v"])
     return Consumed(entry, row["aggregate"], row["tenant"], row["version"], Position(int(row["xid"]), row["number"]))

@@ -13,6 +13,9 @@ from malgil.kit.errors import Invalid
 DELTA = "answer.delta"
 """Kind of the entries that are pieces of an answer; they live in their own table and draw from the same `seq`."""
 
+SEALED = 2**62
+"""The fence of an erased stream: higher than any that is ever given, so that nothing fenced is appended to it."""
+
 _CURSOR = re.compile(r"([0-9a-z]{1,16})\.(0|[1-9][0-9]{0,17})", re.ASCII)
 
 

@@ -7,7 +7,7 @@ from malgil.kit import failpoints
 from malgil.kit.clock import Clock
 from malgil.kit.ids import Ids
 from malgil.log import actions
-from malgil.log.model import Append, Entry, Piece
+from malgil.log.model import Append, Entry, Fact, Piece
 from malgil.storage.database import UnitOfWork
 
 Announce = Callable[[Sequence[Entry]], Awaitable[None]]
@@ -32,6 +32,12 @@ class Scribe:
         entries = await actions.append(uow, one, self.now())
         self._announce_later(uow, entries)
         return entries
+
+    async def erase(self, uow: UnitOfWork, stream: str, fact: Fact, *, actor: str | None = None) -> Entry:
+        """`actions.erase`, announced after the commit."""
+        entry = await actions.erase(uow, stream, fact, self.now(), actor=actor)
+        self._announce_later(uow, [entry])
+        return entry
 
     async def record_many(self, uow: UnitOfWork, appends: Sequence[Append]) -> list[list[Entry] | Exception]:
         """`actions.append_many`, announced after the commit."""

@@ -8,7 +8,7 @@ any check of its own and this statement is refused here.
 from collections.abc import Sequence
 from datetime import datetime
 
-from malgil.log.model import DELTA, Append, Entry, Head, Piece, Position
+from malgil.log.model import DELTA, Append, Entry, Fact, Head, Piece, Position
 from malgil.storage.database import Connection, Row
 
 _CREATE = "INSERT INTO log_streams (stream, aggregate, tenant) VALUES ($1, $2, $3)"
@@ -58,7 +58,7 @@ SELECT ord, seq FROM ok
 """
 
 _READ = """
-(SELECT seq, seq AS from_seq, kind, v, data, actor, at,
+(SELECT seq, coalesce(from_seq, seq) AS from_seq, kind, v, data, actor, at,
         NULL AS message_id, NULL::int AS attempt, NULL::int AS index, NULL::int AS "offset", NULL AS content
  FROM log_events WHERE stream = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4)
 UNION ALL
@@ -95,6 +95,21 @@ WITH gone AS (
     FROM runs GROUP BY run RETURNING 1
 )
 SELECT (SELECT count(*) FROM gone) - (SELECT count(*) FROM put)
+"""
+
+# The entry stands for the whole stream up to itself, and no fence that anybody holds or will be given opens it again.
+_SEAL = """
+WITH moved AS (
+    UPDATE log_streams SET head = head + 1, version = version + 1, fence = $2 WHERE stream = $1 RETURNING head, version
+)
+INSERT INTO log_events (stream, seq, from_seq, version, kind, v, data, actor, at)
+SELECT $1, head, 1, version, $3, $4, $5::text::jsonb, $6, $7 FROM moved RETURNING seq
+"""
+
+_COVERED = """
+DELETE FROM {table} WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM {table} WHERE stream = $1
+        AND seq < (SELECT head FROM log_streams WHERE stream = $1 AND fence = $2) LIMIT $3))
 """
 
 # Below the oldest running transaction nothing can appear any more, so a consumer that stops there never skips.
@@ -159,6 +174,23 @@ async def weight(conn: Connection, stream: str, after: int, upto: int, most: int
 
 async def compact(conn: Connection, stream: str, message_id: str, first: int, last: int) -> int:
     return int(await conn.fetchval(_COMPACT, stream, message_id, first, last))
+
+
+async def seal(conn: Connection, stream: str, fence: int, fact: Fact, actor: str | None, at: datetime) -> int | None:
+    """The seq of the entry that `fact` became; None when there is no such stream."""
+    seq: int | None = await conn.fetchval(
+        _SEAL, stream, fence, fact.kind, fact.v, fact.model_dump_json(), actor, at
+    )
+    return seq
+
+
+async def remove_covered(conn: Connection, stream: str, fence: int, most: int) -> int:
+    """Delete up to `most` entries before the last, and as many deltas, if that is the stream's fence; how many."""
+    count = 0
+    for table in ("log_deltas", "log_events"):
+        done = await conn.execute(_COVERED.format(table=table), stream, fence, most)
+        count += int(done.rpartition(" ")[2])
+    return count
 
 
 async def claim_position(conn: Connection, name: str) -> Position:

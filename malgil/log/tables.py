@@ -41,6 +41,8 @@ events = sa.Table(
     sa.Column("data", JSONB, nullable=False),
     sa.Column("actor", sa.Text),
     sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
+    # Where the range begins that the entry stands for; NULL: it stands for itself.
+    sa.Column("from_seq", sa.BigInteger),
     sa.Index("ix_log_events_position", "xid", "number"),
 )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from malgil.agents import actions, queries
-from malgil.agents.model import NewTurn, Turn
+from malgil.agents.model import NewTurn, Queued, Turn
 from malgil.agents.providers import ModelCatalogue, Provided
 from malgil.agents.queries import AgentRow
 from malgil.agents.runner import Runner
@@ -46,19 +46,22 @@ class Prompted(Fact):
 class TableTranscript:
     """The Transcript port on one table."""
 
-    async def history(self, conn: Connection, session_id: str, *, before_seq: int, most: int) -> list[Said]:
+    async def history(
+        self, conn: Connection, session_id: str, *, prompt_seq: int, before_seq: int, most: int
+    ) -> list[Said]:
         rows = await conn.fetch(
-            "SELECT message_id, seq, sender, content FROM said WHERE session_id = $1 AND seq < $2 "
-            "ORDER BY seq DESC LIMIT $3", session_id, before_seq, most,
+            "SELECT s.message_id, s.seq, s.sender, s.content FROM said s LEFT JOIN said p ON p.message_id = s.reply_to "
+            "WHERE s.session_id = $1 AND s.seq < $3 AND (s.seq = $2 OR coalesce(p.seq, s.seq) < $2) "
+            "ORDER BY coalesce(p.seq, s.seq) DESC, s.seq DESC LIMIT $4", session_id, prompt_seq, before_seq, most,
         )
         return [Said(*row) for row in reversed(rows)]
 
     async def save_answer(self, uow: UnitOfWork, answer: Answer) -> None:
         await uow.conn.execute(
-            "INSERT INTO said VALUES ($1, $2, $3, 'agent', $4, $5)",
+            "INSERT INTO said VALUES ($1, $2, $3, 'agent', $4, $5, $6)",
             answer.message_id, answer.session_id, answer.seq, answer.content,
             {"reason": answer.finish_reason, "tokens": answer.tokens_used, "latency": answer.latency_ms,
-             **answer.metadata},
+             **answer.metadata}, answer.reply_to,
         )
 
 
@@ -104,7 +107,7 @@ class Stage:
             await actions.put_agent(uow, AGENT, self.clock.now())
             await uow.conn.execute(
                 "CREATE TABLE said (message_id text PRIMARY KEY, session_id text, seq bigint, sender text, "
-                "content text, about jsonb)"
+                "content text, about jsonb, reply_to text)"
             )
             await uow.conn.execute("CREATE TABLE effects (at bigserial, call_id text, what text)")
 
@@ -140,9 +143,9 @@ class Stage:
                 uow, self.scribe, owner=self.ids.new("life"), node=node, lease=lease, most=most
             )
 
-    async def stop(self, session: str) -> list[TurnId]:
+    async def stop(self, session: str, prompt_id: str | None = None) -> list[TurnId]:
         async with self.database.unit_of_work() as uow:
-            return await actions.stop_turns(uow, self.scribe, self.transcript, session)
+            return await actions.stop_turns(uow, self.scribe, self.transcript, session, prompt_id=prompt_id)
 
     # ── what is said ──
 
@@ -159,11 +162,23 @@ class Stage:
                 self.scribe, session_id=session, tenant="acme", user_id="kim", agent_id=agent_id, prompt_id=prompt_id
             )
             facts = [Prompted(message_id=prompt_id, content=content), new.fact]
-            prompt, _ = await self.scribe.record(uow, Append(session, facts, actor="kim"))
+            prompt, queued = await self.scribe.record(uow, Append(session, facts, actor="kim"))
             await uow.conn.execute(
                 "INSERT INTO said VALUES ($1, $2, $3, 'user', $4)", prompt_id, session, prompt.seq, content
             )
-            await actions.enqueue(uow, self.scribe, [(new, prompt.seq)])
+            await actions.enqueue(uow, self.scribe, [Queued(new, prompt.seq, queued.seq)])
+        return new
+
+    async def ask_again(self, first: NewTurn) -> NewTurn:
+        """Another turn for the prompt of `first`."""
+        async with self.database.unit_of_work() as uow:
+            new = actions.plan_turn(
+                self.scribe, session_id=first.session_id, tenant="acme", user_id="kim", agent_id=first.agent_id,
+                prompt_id=first.prompt_id,
+            )
+            (queued,) = await self.scribe.record(uow, Append(first.session_id, [new.fact], actor="kim"))
+            prompt_seq = await uow.conn.fetchval("SELECT seq FROM said WHERE message_id = $1", first.prompt_id)
+            await actions.enqueue(uow, self.scribe, [Queued(new, prompt_seq, queued.seq)])
         return new
 
     async def ask(self, content: str = "안녕?") -> NewTurn:

@@ -5,6 +5,7 @@ import pytest
 
 from malgil.agents import actions
 from malgil.agents.actions import Ending
+from malgil.agents.model import Queued
 from malgil.log.errors import Fenced
 from malgil.log.model import Entry
 from tests.agents.client import kinds
@@ -94,12 +95,12 @@ async def test_the_oldest_come_first(stage: Stage) -> None:
 # ── enqueue ──
 
 
-async def test_a_prompt_has_one_turn(stage: Stage) -> None:
+async def test_a_turn_is_queued_once(stage: Stage) -> None:
     new = await stage.ask()
     async with stage.database.unit_of_work() as uow:
         with pytest.raises(asyncpg.UniqueViolationError):
             async with uow.conn.transaction():
-                await actions.enqueue(uow, stage.scribe, [(new, 1)])
+                await actions.enqueue(uow, stage.scribe, [Queued(new, 1, 2)])
         await actions.enqueue(uow, stage.scribe, [])
 
 
@@ -194,6 +195,18 @@ async def test_a_stop_is_for_one_session(stage: Stage) -> None:
     assert await stage.stop("a") == [one.turn_id]
     stage.start()
     assert (await stage.settled(two)).status == "completed"
+
+
+async def test_a_stop_may_be_for_one_prompt(stage: Stage) -> None:
+    session = await stage.session()
+    first, second, third = [await stage.say(session) for _ in range(3)]
+    await stage.claim()
+    assert await stage.stop(session, "msg_none") == []
+    assert await stage.stop(session, second.prompt_id) == [second.turn_id]
+    assert await stage.stop(session, first.prompt_id) == [first.turn_id]
+    assert [(await stage.turn(new)).status for new in (first, second, third)] == ["stopped", "stopped", "queued"]
+    stage.start()
+    assert (await stage.settled(third)).status == "completed"
 
 
 async def test_a_stop_is_announced_to_workers(stage: Stage) -> None:

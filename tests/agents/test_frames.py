@@ -17,7 +17,7 @@ ENDED: dict[str, Any] = {**IDS, "prompt_id": "msg_1", "agent_id": 1, "tokens_use
 CASES: list[tuple[Fact, dict[str, Any]]] = [
     (
         events.TurnQueued(**IDS, prompt_id="msg_1", agent_id=1, user_id="kim"),
-        {"type": "turn", **IDS, "state": "queued", "attempt": 0},
+        {"type": "turn", **IDS, "state": "queued", "attempt": 0, "reply_to": "msg_1"},
     ),
     (
         events.TurnStarted(**IDS, agent_id=1, attempt=1),

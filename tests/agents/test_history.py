@@ -11,9 +11,9 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from malgil.agents.history import finished_steps, opening, prefix
+from malgil.agents.history import attachment_of, finished_steps, opening, prefix
 from malgil.agents.model import Call, Draft
-from malgil.agents.transcript import Said
+from malgil.agents.transcript import Attachment, Said
 
 
 def said(*pairs: tuple[str, str]) -> list[Said]:
@@ -87,3 +87,10 @@ def test_a_call_without_a_result_is_not_told() -> None:
 @pytest.mark.parametrize(("text", "messages"), [("", []), ("반쯤", [[(TextPart, "반쯤")]])])
 def test_a_half_written_step_comes_last(text: str, messages: list[object]) -> None:
     assert shape(prefix(text)) == messages
+
+
+def test_a_file_comes_behind_what_was_said_with_it() -> None:
+    manual = Attachment("설명서, 2판.txt", "text/plain", "첫 줄\n둘째 줄")
+    ((_, content),) = shape(opening("", [Said("msg_1", 1, "user", "이게 뭐예요?", manual)]))[0]
+    assert content == ["이게 뭐예요?", "[file: 설명서, 2판.txt, text/plain]\n첫 줄\n둘째 줄"]
+    assert attachment_of(content[1]) == (manual.name, manual.text)

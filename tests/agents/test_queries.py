@@ -32,15 +32,27 @@ async def test_turns_by_id_prompt_and_place(stage: Stage) -> None:
     turns = [await stage.say(session) for _ in range(3)]
     async with stage.database.read() as conn:
         rows = [await queries.turn(conn, new.turn_id) for new in turns]
-        assert [row and row.prompt_seq for row in rows] == [1, 3, 5]
+        assert [row and (row.prompt_seq, row.queued_seq) for row in rows] == [(1, 2), (3, 4), (5, 6)]
         assert [await queries.turn_of_prompt(conn, new.prompt_id) for new in turns] == rows
-        assert [await queries.turn_at(conn, session, seq) for seq in (1, 2, 3, 4, 5, 99)] == [
+        assert [await queries.turn_at(conn, session, seq) for seq in (2, 3, 4, 5, 6, 99)] == [
             rows[0], rows[0], rows[1], rows[1], rows[2], rows[2]
         ]
-        assert await queries.turn_at(conn, session, 0) is None
+        assert await queries.turn_at(conn, session, 1) is None
         assert await queries.turn_at(conn, "other", 99) is None
         assert await queries.turn(conn, "turn_none") is None
         assert await queries.turn_of_prompt(conn, "msg_none") is None
+
+
+async def test_a_prompt_answered_again_keeps_its_first_turn(stage: Stage) -> None:
+    new = await stage.ask()
+    async with stage.database.read() as conn:
+        assert await queries.being_answered(conn, new.prompt_id)
+        stage.start()
+        first = await stage.settled(new)
+        assert not await queries.being_answered(conn, new.prompt_id)
+        again = await stage.settled(await stage.ask_again(new))
+        assert (again.prompt_id, again.answer_id == first.answer_id) == (first.prompt_id, False)
+        assert await queries.turn_of_prompt(conn, new.prompt_id) == first
 
 
 async def test_a_draft_of_many_pages(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from malgil.agents.errors import CannotContinue
 from malgil.agents.model import MAX_ATTEMPTS, NewTurn
 from malgil.agents.settings import TurnSettings
 from malgil.agents.toolbox import UNKNOWN
+from malgil.log.errors import Fenced
 from tests.agents.client import Client, kinds
 from tests.agents.script import Gate, Move, Script, Use
 from tests.agents.stage import HOUR, SHORT, Process, Stage
@@ -242,6 +243,31 @@ async def test_killed_after_the_whole_text_and_before_the_end(lives: Lives) -> N
     lives.begin()
     assert (await lives.stage.settled(new)).status == "completed"
     assert await shown(lives, new) == ("전부.", [], [])
+
+
+async def test_another_answer_is_continued_from_its_own_text(lives: Lives) -> None:
+    stage = lives.stage
+    stage.continues_prefix = True
+    stage.script.responses = [["첫 답이 ", "길어요"], ["둘째 ", gate := Gate()], ["답"]]
+    process = lives.begin()
+    first = await stage.ask()
+    await stage.settled(first)
+    again = await stage.ask_again(first)
+    await lives.kill(process, gate, "둘째 ")
+    lives.begin()
+    turn = await stage.settled(again)
+    assert (await stage.answer(again) or ("",))[0] == "둘째 답"
+    assert turn.attempt == 2
+
+
+async def test_a_turn_whose_prompt_is_gone_is_left_alone(lives: Lives) -> None:
+    stage = lives.stage
+    await stage.ask()
+    (turn,) = await stage.claim()
+    await stage.execute("DELETE FROM said")
+    with pytest.raises(Fenced):
+        await stage.process().runner.run(turn)
+    assert stage.script.asked == []
 
 
 async def test_a_turn_that_was_only_claimed(lives: Lives) -> None:

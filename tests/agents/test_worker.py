@@ -76,9 +76,25 @@ async def test_each_prompt_is_answered_knowing_the_answers_before_it_and_no_late
         [str(part.content) for message in asked for part in message.parts if hasattr(part, "content")][1:]
         for asked in stage.script.asked
     ]
-    assert said[:2] == [["질문 0"], ["질문 0", "답 0", "질문 1"]]
-    assert sorted(said[2][:-1]) == ["답 0", "답 1", "질문 0", "질문 1"]
-    assert said[2][-1] == "질문 2"
+    assert said == [
+        ["질문 0"], ["질문 0", "답 0", "질문 1"], ["질문 0", "답 0", "질문 1", "답 1", "질문 2"]
+    ]
+
+
+async def test_a_prompt_answered_again_waits_its_turn_and_knows_nothing_that_was_said_after_it(stage: Stage) -> None:
+    session = await stage.session()
+    stage.script.responses = [["답 0"], ["답 1"], ["답 2"], ["다른 답 1"]]
+    asked = [await stage.say(session, f"질문 {n}") for n in range(3)]
+    again = await stage.ask_again(asked[1])
+    stage.start()
+    turn = await stage.settled(again)
+    texts = [str(part.content) for message in stage.script.asked[-1] for part in message.parts]
+    assert texts == ["Be brief.", "질문 0", "답 0", "질문 1"]
+    answers = [await stage.answer(new) for new in (asked[1], again)]
+    assert [one and one[0] for one in answers] == ["답 1", "다른 답 1"]
+    assert (turn.prompt_seq, turn.queued_seq) == ((await stage.turn(asked[1])).prompt_seq, 7)
+    ends = [e.data["message_id"] for e in await stage.entries() if e.kind == "answer.ended"]
+    assert ends == [new.answer_id for new in (*asked, again)]
 
 
 async def test_two_workers_race_for_two_hundred_turns(stage: Stage) -> None:

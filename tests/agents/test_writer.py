@@ -23,7 +23,7 @@ from tests.agents.stage import Stage, gathered, until
 NEVER = TurnSettings(flush_every=3600)
 ALWAYS = TurnSettings(flush_every=0)
 TURN = Turn(
-    TurnId("turn_1"), SessionId("s"), TenantId("acme"), UserId("kim"), 1, MessageId("msg_1"), MessageId("msg_2"), 1,
+    TurnId("turn_1"), SessionId("s"), TenantId("acme"), UserId("kim"), 1, MessageId("msg_1"), MessageId("msg_2"), 1, 2,
     "running", 2, 0, 7, 3, None, None, datetime(2026, 1, 1, tzinfo=UTC),
 )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import httpx
 import pytest
@@ -11,7 +12,11 @@ from malgil.agents import actions as agents
 from malgil.agents.frames import FRAMES as AGENT_FRAMES
 from malgil.agents.queries import AgentRow
 from malgil.app.problems import install
+from malgil.app.setting_types import FILE_TYPES
+from malgil.chat.files.settings import FileSettings
+from malgil.chat.files.shelf import Shelf
 from malgil.chat.frames import FRAMES as CHAT_FRAMES
+from malgil.chat.frames import RULINGS
 from malgil.chat.gate import ChatGate
 from malgil.chat.model import NewSession, Session
 from malgil.chat.room import ChatRoom, open_room
@@ -28,6 +33,7 @@ from malgil.realtime.hub import Hub
 from malgil.realtime.reader import DatabaseLog
 from malgil.realtime.settings import RealtimeSettings
 from malgil.realtime.ward import Ward
+from malgil.storage.blobs import LocalBlobs
 from malgil.storage.database import Database
 from tests.chat.people import KIM, Answerer, authenticate, make_session
 
@@ -37,7 +43,7 @@ async def make_room(database: Database, stack: AsyncExitStack, clock: Clock | No
     clock = clock or SystemClock()
     bus = MemoryBus()
     scribe = Scribe(UlidIds(clock), clock, announcer(bus))
-    frames = Frames(CHAT_FRAMES, AGENT_FRAMES)
+    frames = Frames(CHAT_FRAMES, AGENT_FRAMES, rulings=RULINGS)
     hub = await stack.enter_async_context(Hub(DatabaseLog(database), bus, frames, interval=0.05))
     ward = await stack.enter_async_context(Ward(RealtimeSettings(tick=0.05)))
     room = open_room(database, hub, ward, frames, scribe, settings=ChatSettings(answer_wait=5.0))
@@ -80,10 +86,16 @@ def answerer(room: ChatRoom) -> Answerer:
 
 
 @pytest.fixture
-def app(room: ChatRoom) -> FastAPI:
+def shelf(tmp_path: Path) -> Shelf:
+    """Files in a folder of the test's own."""
+    return Shelf(LocalBlobs(tmp_path / "files"), FileSettings(tmp_path / "uploads", frozenset(FILE_TYPES)))
+
+
+@pytest.fixture
+def app(room: ChatRoom, shelf: Shelf) -> FastAPI:
     api = FastAPI()
     install(api)
-    api.include_router(build_router(room, authenticate))
+    api.include_router(build_router(room, authenticate, shelf))
     return api
 
 

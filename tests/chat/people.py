@@ -64,7 +64,7 @@ async def log_of(room: ChatRoom, session_id: str) -> list[Entry]:
 async def turns_of(room: ChatRoom, session_id: str) -> list[str]:
     """The states of the session's turns, oldest first."""
     async with room.database.read() as conn:
-        rows = await conn.fetch("SELECT status FROM turns WHERE session_id = $1 ORDER BY prompt_seq", session_id)
+        rows = await conn.fetch("SELECT status FROM turns WHERE session_id = $1 ORDER BY queued_seq", session_id)
     return [row["status"] for row in rows]
 
 

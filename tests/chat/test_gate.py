@@ -108,7 +108,7 @@ async def test_refusals(gate: ChatGate, room: ChatRoom, session: Session) -> Non
     for frame in ({"type": "message", "content": "x"}, {"type": "stop"}, {"type": "read", "seq": 1}):
         with pytest.raises(SessionNotFound):
             await gate.receive(LEE, session.session_id, frame)
-    for kind in ("file", "tool_result", "approve"):
+    for kind in ("tool_result", "approve"):
         with pytest.raises(ComesLater):
             await gate.receive(KIM, session.session_id, {"type": kind})
     busy = await make_session(room, NewSession(KIM, 1, queue_policy="reject"))

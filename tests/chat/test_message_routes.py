@@ -29,6 +29,7 @@ async def test_a_message_is_posted_and_listed(kim: httpx.AsyncClient, session: S
             "message_id": sent["message_id"], "seq": 2, "sender_type": "user", "sender_id": "kim",
             "message_type": "text", "content": "제품 교환 문의입니다.", "metadata": {"a": [1, None]},
             "tokens_used": None, "latency_ms": None, "is_edited": False, "created_at": sent["created_at"],
+            "reply_to": None, "superseded_by": None, "edited_at": None,
         }],
         "has_more": False, "total": 1,
     }

@@ -1,7 +1,7 @@
 """Old state + events = new state: the tables are what the log says, after any sequence of verbs."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -10,10 +10,16 @@ from hypothesis import strategies as st
 from malgil.agents import actions as agents
 from malgil.agents.queries import AgentRow
 from malgil.chat import actions, queries
-from malgil.chat.model import Face, Message, NewSession, Session
-from malgil.chat.projection import evolve, message_of
+from malgil.chat.editing import delete_message, edit_message
+from malgil.chat.errors import NothingToAnswer
+from malgil.chat.events import MessageDeleted, MessageEdited
+from malgil.chat.model import Face, Message, NewSession, Session, preview
+from malgil.chat.projection import evolve, message_of, revised, settled
+from malgil.chat.regenerating import Again, regenerate
 from malgil.chat.room import ChatRoom, post
+from malgil.kit.errors import Conflict, Forbidden, NotFound
 from malgil.log import actions as log
+from malgil.log.model import Entry
 from malgil.storage.database import Database
 from tests.chat.conftest import make_room
 from tests.chat.people import KIM, Answerer, log_of, make_session, say
@@ -27,7 +33,9 @@ FACES = st.tuples(st.just("face"), st.fixed_dictionaries({}, optional={
     "title": st.sampled_from([None, "제목", "title"]), "metadata": st.sampled_from([{}, {"a": [1, None]}]),
     "status": st.sampled_from(["active", "archived"]), "queue_policy": st.sampled_from(["enqueue", "interrupt"]),
 }))
-STEPS = st.lists(st.one_of(POSTS, POSTS, ANSWERS, FACES, st.tuples(st.just("stop"))), max_size=12)
+# Which message: counted from the end of the log.
+REVISIONS = st.tuples(st.sampled_from(["edit", "delete", "again"]), st.integers(0, 3), TEXTS)
+STEPS = st.lists(st.one_of(POSTS, POSTS, ANSWERS, FACES, REVISIONS, st.tuples(st.just("stop"))), max_size=12)
 
 
 async def take(room: ChatRoom, session: Session, step: tuple[Any, ...]) -> None:
@@ -42,12 +50,48 @@ async def take(room: ChatRoom, session: Session, step: tuple[Any, ...]) -> None:
                 turns = await agents.claim(uow, room.scribe, owner="w", node="n", lease=30, most=1)
             for turn in turns:
                 await Answerer(room).end(turn, content, reason)
+        case ("edit" | "delete" | "again" as verb, place, text):
+            await revise(room, session, verb, place, text)
         case ("face", change):
             async with room.database.unit_of_work() as uow:
                 await actions.update_session(uow, room.scribe, KIM, session.session_id, Face(**change))
         case _:
             async with room.database.unit_of_work() as uow:
                 await actions.stop_answer(uow, room.scribe, room.transcript, KIM, session.session_id)
+
+
+async def revise(room: ChatRoom, session: Session, verb: str, place: int, text: str) -> None:
+    """Do it to a message, if there is one there and the room lets us."""
+    messages = [message for entry in await log_of(room, session.session_id) if (message := message_of(entry))]
+    if place >= len(messages):
+        return
+    message_id = messages[-1 - place].message_id
+    with suppress(NotFound, Forbidden, Conflict, NothingToAnswer):
+        async with room.database.unit_of_work() as uow:
+            match verb:
+                case "edit":
+                    await edit_message(uow, room.scribe, KIM, KIM, session.session_id, message_id, text)
+                case "delete":
+                    await delete_message(uow, room.scribe, room.transcript, KIM, session.session_id, message_id)
+                case _:
+                    again = Again(KIM, KIM, session.session_id, message_id)
+                    await regenerate(uow, room.scribe, room.transcript, again)
+
+
+def folded(entries: list[Entry]) -> tuple[Session | None, list[Message]]:
+    """What the log says: the session, and every message it ever had as it is now."""
+    state: Session | None = None
+    messages: dict[str, Message] = {}
+    for entry in entries:
+        state = evolve(state, entry)
+        if (message := message_of(entry)) is not None:
+            messages[message.message_id] = message
+        if (told_of := messages.get(entry.data.get("message_id", ""))) is not None:
+            messages[told_of.message_id] = revised(told_of, entry)
+        if state is not None and entry.kind in (MessageEdited.kind, MessageDeleted.kind):
+            said = [one for one in messages.values() if one.deleted_at is None and one.message_type != "system"]
+            state = settled(state, said[-1] if said else None)
+    return state, list(messages.values())
 
 
 async def held(room: ChatRoom, session: Session) -> tuple[Session, list[Message]]:
@@ -76,12 +120,11 @@ async def check(url: str, steps: list[tuple[Any, ...]]) -> None:
             clock.advance(1)
             await take(room, session, step)
         entries = await log_of(room, session.session_id)
-        state: Session | None = None
-        for entry in entries:
-            state = evolve(state, entry)
         now, messages = await held(room, session)
-        assert now == state
-        assert messages == [message for entry in entries if (message := message_of(entry))]
+        assert (now, messages) == folded(entries)
+        shown = [one for one in messages if one.deleted_at is None]
+        assert now.message_count == len(shown)
+        assert now.last_message == (preview(shown[-1].content) if shown else None)
 
 
 @given(steps=STEPS)

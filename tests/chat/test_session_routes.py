@@ -98,15 +98,34 @@ async def test_what_is_not_ours_does_not_exist(
     assert (await kim.get(path)).json()["title"] == "배송 문의"
 
 
-async def test_a_deleted_session_is_nowhere(room: ChatRoom, kim: httpx.AsyncClient, session: Session) -> None:
+async def test_a_list_goes_on_at_its_cursor(kim: httpx.AsyncClient, room: ChatRoom) -> None:
+    made = [(await make_session(room, NewSession(KIM, 1))).session_id for _ in range(5)]
     async with room.database.unit_of_work() as uow:
-        await uow.conn.execute("UPDATE chat_sessions SET status = 'deleted'")
-    path = f"{SESSIONS}/{session.session_id}"
-    problem(await kim.get(path), 404, "SESSION_NOT_FOUND")
-    problem(await kim.get(f"{path}/messages"), 404, "SESSION_NOT_FOUND")
-    problem(await kim.post(f"{path}/messages", json={"content": "x"}), 404, "SESSION_NOT_FOUND")
-    problem(await kim.patch(path, json={"status": "active"}), 404, "SESSION_NOT_FOUND")
-    assert (await kim.get(SESSIONS)).json()["total"] == 0
+        # Three of them equally lively, so that the id decides.
+        await uow.conn.execute(
+            "UPDATE chat_sessions SET last_activity = '2026-01-01' WHERE session_id = ANY($1)", made[:3]
+        )
+    seen: list[str] = []
+    query: dict[str, Any] = {"limit": 2}
+    while True:
+        page = (await kim.get(SESSIONS, params=query)).json()
+        seen += [line["session_id"] for line in page["sessions"]]
+        assert page["total"] == 5
+        assert page["has_more"] == (page["next_cursor"] is not None) == (len(seen) < 5)
+        if not page["has_more"]:
+            break
+        query["cursor"] = page["next_cursor"]
+    assert seen == list(reversed(made))
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "1", "1.", ".a", "-1.a", "1" * 18 + ".a", "1.a b", "1.\u0661", "9" * 82])
+async def test_what_is_no_cursor_of_a_list(kim: httpx.AsyncClient, session: Session, cursor: str) -> None:
+    problem(await kim.get(SESSIONS, params={"cursor": cursor}), 422, "INVALID_CURSOR")
+
+
+async def test_a_cursor_of_no_session_is_a_place_all_the_same(kim: httpx.AsyncClient, session: Session) -> None:
+    assert (await kim.get(SESSIONS, params={"cursor": "99999999999999999.zzz"})).json()["sessions"]
+    assert (await kim.get(SESSIONS, params={"cursor": "0.a"})).json()["sessions"] == []
 
 
 async def test_archive_and_restore(kim: httpx.AsyncClient, session: Session) -> None:
@@ -124,8 +143,9 @@ async def test_archive_and_restore(kim: httpx.AsyncClient, session: Session) -> 
     assert [f["status"] for f in frames if f.get("event") == "session_updated"] == ["archived", "active"]
 
 
-async def test_erasing_comes_later(kim: httpx.AsyncClient, session: Session) -> None:
-    problem(await kim.delete(f"{SESSIONS}/{session.session_id}?permanent=true"), 422, "NOT_SUPPORTED_YET")
+async def test_erasing_wants_a_yes_or_no(kim: httpx.AsyncClient, session: Session) -> None:
+    answer = await kim.delete(f"{SESSIONS}/{session.session_id}?permanent=perhaps")
+    assert answer.status_code == 422
     assert (await kim.get(f"{SESSIONS}/{session.session_id}")).json()["status"] == "active"
 
 

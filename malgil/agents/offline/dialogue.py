@@ -14,6 +14,8 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
+from malgil.agents.history import attachment_of
+from malgil.agents.offline.passages import Passage
 from malgil.kit import json
 
 
@@ -35,12 +37,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """The user's prompts, oldest first; what was answered to the one before; this turn's steps; a half answer."""
+    """The user's prompts, oldest first; what was answered to the one before; this turn's steps; a half answer; the
+    files that came with the prompts, the newest first, and whether the last prompt brought one."""
 
     prompts: tuple[str, ...]
     answered: str
     steps: tuple[Step, ...]
     begun: str
+    documents: tuple[Passage, ...] = ()
+    brought: bool = False
 
 
 def dialogue(messages: Sequence[ModelMessage]) -> Dialogue:
@@ -48,29 +53,37 @@ def dialogue(messages: Sequence[ModelMessage]) -> Dialogue:
     prompts: list[str] = []
     calls: dict[str, ToolCallPart] = {}
     steps: list[Step] = []
-    answered = said = ""
+    documents: list[Passage] = []
+    answered, said, brought = "", "", False
     for message in messages:
         if isinstance(message, ModelRequest):
             new = [_text(part) for part in message.parts if isinstance(part, UserPromptPart)]
             if new:
-                prompts += new
+                prompts += [said for said, _ in new]
+                documents = [*(file for _, file in reversed(new) if file), *documents]
+                brought = new[-1][1] is not None
                 answered, said, steps = said or answered, "", []
             steps += [_step(part, calls) for part in message.parts if isinstance(part, ToolReturnPart)]
         else:
             calls |= {part.tool_call_id: part for part in message.parts if isinstance(part, ToolCallPart)}
             said += _said(message)
     begun = _said(messages[-1]) if messages and isinstance(messages[-1], ModelResponse) else ""
-    return Dialogue(tuple(prompts), answered, tuple(steps), begun)
+    return Dialogue(tuple(prompts), answered, tuple(steps), begun, tuple(documents), brought)
 
 
 def _said(message: ModelResponse) -> str:
     return "".join(part.content for part in message.parts if isinstance(part, TextPart))
 
 
-def _text(part: UserPromptPart) -> str:
+def _text(part: UserPromptPart) -> tuple[str, Passage | None]:
+    """What was said, and the file that came with it: what stands in a file asks for nothing."""
     if isinstance(part.content, str):
-        return part.content
-    return "\n".join(piece for piece in part.content if isinstance(piece, str))
+        return part.content, None
+    said, *more = [piece for piece in part.content if isinstance(piece, str)] or [""]
+    if not more:
+        return said, None
+    name, text = attachment_of(more[0])
+    return said, Passage(text, name, None)
 
 
 def _step(part: ToolReturnPart, calls: dict[str, ToolCallPart]) -> Step:

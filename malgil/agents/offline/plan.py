@@ -14,7 +14,7 @@ from malgil.agents.offline.dialogue import Dialogue, Step
 from malgil.agents.offline.language import Language, language_of
 from malgil.agents.offline.profile import Parameter, Profile
 from malgil.agents.offline.reading import Reading, assents, clauses, only_names, read, resumed, shorten
-from malgil.agents.offline.telling import VOICES, lists_nothing
+from malgil.agents.offline.telling import VOICES, Voice, lists_nothing, quoted, received
 from malgil.agents.offline.words import spelled
 
 MOST_STEPS = 6
@@ -44,9 +44,14 @@ def decide(dialogue: Dialogue, tools: Sequence[Profile], default: Language) -> C
     """The next call, or the whole answer of the turn's last step."""
     voice = VOICES[language_of(reversed(dialogue.prompts), default)]
     question = dialogue.prompts[-1] if dialogue.prompts else ""
+    answer = _of_documents(dialogue, question, voice)
+    if answer and dialogue.brought:
+        return answer
     wants = _wants(dialogue, tools)
+    if not wants and dialogue.brought:
+        return received(dialogue.documents[0], voice)
     if not wants:
-        return small_talk(question, tools, voice)
+        return answer or small_talk(question, tools, voice)
     told: list[Told] = []
     for want in wants:
         next_call = _pursue(want, dialogue.steps, tools, told)
@@ -54,6 +59,14 @@ def decide(dialogue: Dialogue, tools: Sequence[Profile], default: Language) -> C
             return next_call
     denied = any(read(c).negated for c in clauses(shorten(question))) and any(t.acts for t in tools)
     return compose(told, question, voice, denied=denied and not any(t.tool.acts for t in told))
+
+
+def _of_documents(dialogue: Dialogue, question: str, voice: Voice) -> str | None:
+    """What the files of the conversation say to the question; None when nothing. One that came without a question is
+    only acknowledged."""
+    if dialogue.brought and question == dialogue.documents[0].title:
+        return received(dialogue.documents[0], voice)
+    return quoted(dialogue.documents, question, voice) if dialogue.documents else None
 
 
 def _pursue(want: Want, steps: Sequence[Step], tools: Sequence[Profile], told: list[Told]) -> CallTool | None:

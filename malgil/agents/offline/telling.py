@@ -1,7 +1,7 @@
 """Any tool result as readable lines: what it says of itself, else its passages, else field by field."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -43,7 +43,7 @@ def tell(result: Any, question: str, voice: Voice) -> str:
             return said
         passages = _passages(result)
         if passages is not None:
-            return _quoted(passages, question, voice)
+            return quoted(passages, question, voice) or voice("no_passage")
         result = {key: value for key, value in result.items() if key not in _TOLD_BY_OTHER_MEANS}
     lines = _lines(result, voice, 0)
     return "\n".join(lines).strip() or voice("nothing")
@@ -71,10 +71,16 @@ def _passages(result: dict[str, Any]) -> list[Passage] | None:
     ]
 
 
-def _quoted(passages: list[Passage], question: str, voice: Voice) -> str:
+def received(document: Passage, voice: Voice) -> str:
+    """What is said of a file that came without a question."""
+    return voice("file_read" if document.text else "file_unread", name=_where(document, voice))
+
+
+def quoted(passages: Sequence[Passage], question: str, voice: Voice) -> str | None:
+    """What of the passages fits the question, with where it stands; None when nothing does."""
     quotes = quote(passages, question)
     if not quotes:
-        return voice("no_passage")
+        return None
     cited = sorted({number for _, number in quotes})
     return "\n".join([
         voice("from_passages"),

@@ -24,6 +24,8 @@ SAY = {
     "not_done": "As you said, I have not requested or changed anything.",
     "nothing": "The result holds nothing to tell.",
     "no_passage": "The documents I found do not say anything that fits your question.",
+    "file_read": "I have read {name}. Ask me about what is in it.",
+    "file_unread": "I have received {name}, but I cannot read what is in it.",
     "from_passages": "The documents say:",
     "passage_source": "[{number}] {title}",
     "page": "{title}, p. {page}",

@@ -22,6 +22,8 @@ SAY = {
     "not_done": "말씀하신 대로 아무것도 신청하거나 바꾸지 않았습니다.",
     "nothing": "결과에 알려 드릴 내용이 없습니다.",
     "no_passage": "찾은 자료에 질문에 맞는 내용이 없습니다.",
+    "file_read": "{name} 파일을 읽었습니다. 내용에 대해 궁금한 점을 물어보세요.",
+    "file_unread": "{name} 파일을 받았습니다. 다만 저는 이 파일의 내용을 읽을 수 없습니다.",
     "from_passages": "자료에는 이렇게 나와 있습니다.",
     "passage_source": "[{number}] {title}",
     "page": "{title}, {page}쪽",

@@ -16,6 +16,7 @@ from pydantic_ai.messages import (
 )
 
 from malgil.agents.offline.dialogue import dialogue
+from malgil.agents.offline.passages import Passage
 
 CALL = ToolCallPart("t", '{"a": 1}', "c1")
 
@@ -76,3 +77,15 @@ def test_steps_of_earlier_turns_are_past() -> None:
 def test_nothing_said() -> None:
     assert dialogue([]).prompts == ()
     assert dialogue([ModelRequest([])]).prompts == ()
+
+
+def test_a_file_is_apart_from_what_was_said() -> None:
+    manual = "[file: 설명서, 2판.txt, text/plain]\n첫 줄\n둘째 줄"
+    heard = dialogue([
+        ModelRequest([UserPromptPart(["이게 뭐예요?", manual])]), ModelResponse([TextPart("설명서예요.")]),
+        ModelRequest([UserPromptPart("고마워요"), UserPromptPart(["그럼 이건?", "[file: a.png, image/png]\n"])]),
+    ])
+
+    assert heard.prompts == ("이게 뭐예요?", "고마워요", "그럼 이건?")
+    assert heard.documents == (Passage("", "a.png", None), Passage("첫 줄\n둘째 줄", "설명서, 2판.txt", None))
+    assert heard.brought

@@ -34,3 +34,9 @@ def test_in_english_too() -> None:
 def test_nothing_fits() -> None:
     assert quote([Passage("Nothing.", "", None)], "zebra") == []
     assert tell({"passages": []}, "zebra", VOICES["en"]) == VOICES["en"]("no_passage")
+
+
+def test_the_last_sentence_of_a_long_text_is_found() -> None:
+    filler = " ".join(f"물품 {n}번은 창고 {n % 7}동에 있습니다." for n in range(3000))
+    passage = Passage(f"{filler} 필터는 석 달에 한 번 청소하십시오.", "설명서", None)
+    assert quote([passage], "필터는 얼마나 자주 청소하나요?")[0] == ("필터는 석 달에 한 번 청소하십시오.", 1)

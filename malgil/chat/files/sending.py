@@ -1,0 +1,119 @@
+"""Sending files into a session, at the edge: what comes in, the look, the blobs, and one unit of work for the rest.
+
+The row stands before the blobs do; message, turn, link and row's arrival then commit together. Whatever fails on the
+way leaves a row that never arrived, and housekeeping takes it and its blobs away.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+
+from malgil.access import idempotency
+from malgil.access.model import Caller
+from malgil.chat import actions as chat
+from malgil.chat import policy
+from malgil.chat import queries as sessions
+from malgil.chat.files import actions, queries
+from malgil.chat.files.model import FILE, StoredFile
+from malgil.chat.files.shelf import Look, Shelf
+from malgil.chat.files.uploads import Upload, receive
+from malgil.chat.model import NewMessage, Posted
+from malgil.chat.once import Once
+from malgil.chat.room import ChatRoom, open_session
+from malgil.kit.ids import SessionId
+from malgil.storage.database import UnitOfWork
+
+MESSAGE_TYPE: Final = "file"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Somebody speaks of a file that is there already."""
+
+    caller: Caller
+    session_id: SessionId
+    file_id: str
+    message: str | None = None
+    client_message_id: str | None = None
+    client_time: str | int | float | None = None
+
+
+async def upload(room: ChatRoom, shelf: Shelf, request: Request, caller: Caller, session_id: SessionId) -> Json:
+    """Take the request's file into the session and post the message that shows it; the answer of the route.
+
+    Who may not post hears it before the file is read. Raises what `open_session`, `receive`, `Shelf.look`,
+    `Shelf.store`, `post_alone` and `idempotency.claim` raise.
+    """
+    session, role = await open_session(room, caller, session_id)
+    policy.require_post(session_id, session.status, role)
+    async with receive(request, shelf.settings) as came:
+        look = await shelf.look(came.body)
+        file = _file(room, caller, came, look)
+        async with room.database.unit_of_work() as uow:
+            await actions.announce(uow, file, look.text)
+        await shelf.store(file, came.body, look.thumb)
+    new = _message(caller, session_id, file, came.message)
+    return await _post(room, new, file, _once(request, caller, came))
+
+
+async def mention(room: ChatRoom, wanted: Mention) -> Posted:
+    """Post a message about a file that the caller uploaded or that is in the session. Raises FileNotFound, and what
+    `post_alone` raises."""
+    async with room.database.unit_of_work() as uow:
+        await sessions.open_session(uow.conn, wanted.caller, wanted.session_id)
+        file = await queries.sendable(uow.conn, wanted.caller, wanted.file_id, wanted.session_id)
+        new = _message(
+            wanted.caller, wanted.session_id, file, wanted.message, client_message_id=wanted.client_message_id,
+            client_time=wanted.client_time,
+        )
+        posted = await _post_alone(room, uow, new)
+        await actions.link_one(uow, file.file_id, wanted.session_id)
+    return posted
+
+
+async def _post(room: ChatRoom, new: NewMessage, file: StoredFile, once: Once | None) -> Json:
+    async with room.database.unit_of_work() as uow:
+        if once and (known := await once.claim(uow, room.scribe.now())):
+            return known
+        posted = await _post_alone(room, uow, new)
+        await actions.keep(uow, file.file_id, new.session_id)
+        made = {
+            "file_id": file.file_id, "file_url": file.url, "thumbnail_url": file.thumb_url,
+            "message_id": posted.message_id,
+            "file_info": {"name": file.name, "type": file.type, "size": file.size},
+        }
+        if once:
+            await once.remember(uow, made)
+    return made
+
+
+async def _post_alone(room: ChatRoom, uow: UnitOfWork, new: NewMessage) -> Posted:
+    return await chat.post_alone(uow, room.scribe, room.transcript, new)
+
+
+def _file(room: ChatRoom, caller: Caller, came: Upload, look: Look) -> StoredFile:
+    return StoredFile(
+        room.scribe.new_id(FILE), caller.tenant, caller.user_id, came.name, look.media_type, came.size, came.sha256,
+        look.width, look.height, None if look.thumb is None else len(look.thumb), room.scribe.now(),
+    )
+
+
+def _message(
+    caller: Caller, session_id: SessionId, file: StoredFile, message: str | None, **more: Any
+) -> NewMessage:
+    return NewMessage(
+        caller, caller, session_id, message or file.name, message_type=MESSAGE_TYPE, metadata={"file": file.face},
+        **more,
+    )
+
+
+def _once(request: Request, caller: Caller, came: Upload) -> Once | None:
+    """The key is bound to what was sent, not to how a client happened to wrap it."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    said = "\n".join((came.sha256, came.name, came.message or ""))
+    return Once(caller, key, f"{request.method} {request.url.path}", idempotency.digest(said.encode()))
