@@ -18,7 +18,7 @@ from pathlib import Path
 from bench import results
 from bench.machine import describe
 
-NAMES = ("persisted", "layers", "reads", "sse", "fanout", "idle", "growth", "start", "first_piece")
+NAMES = ("persisted", "layers", "reads", "sse", "fanout", "idle", "growth", "start", "first_piece", "search", "lag")
 LIMIT_SECONDS = 300
 
 

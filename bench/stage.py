@@ -21,6 +21,7 @@ import psutil
 from malgil.access.mint import mint
 from malgil.storage.embedded import EmbeddedPostgres
 from malgil.storage.migrate import migrate
+from tests.fixtures.redis import RedisServer
 
 ROOT = Path(__file__).parents[1]
 SERVE = ("-c", "from malgil.app.cli import main; main()", "serve")
@@ -82,6 +83,7 @@ class Stage:
         self.secret = secrets.token_urlsafe(48)
         self.url = ""
         self._postgres: EmbeddedPostgres | None = None
+        self._shared: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         folder = tempfile.TemporaryDirectory(prefix="malgil-bench-", ignore_cleanup_errors=True)
@@ -141,13 +143,25 @@ class Stage:
         process.hear()
         return process
 
-    def server(self, *command: str, core: int | None = None, talks: bool = False) -> tuple[Process, int]:
+    def redis(self) -> None:
+        """A Redis for the servers that are started from now on."""
+        folder = self.folder / "redis"
+        folder.mkdir()
+        server = RedisServer(folder)
+        self._stack.callback(server.kill)
+        server.start()
+        self._shared["REDIS_URL"] = server.url
+
+    def server(
+        self, *command: str, core: int | None = None, talks: bool = False, **settings: str
+    ) -> tuple[Process, int]:
         """A ready `malgil serve` on this stage's database (or what `command` names), tokens required; and its port."""
         port = free_port()
-        settings = {
+        settings = self._shared | {
             "DATABASE_URL": self.url, "AUTH_MODE": "jwt", "JWT_SECRET_KEY": self.secret, "LOG_LEVEL": "WARNING",
             "DATA_DIR": str(self.folder / f"data-{port}"), "SERVICE_PORT": str(port), "WS_MAX_CONNECTIONS": "20000",
-        }
+            "WS_MAX_CONNECTIONS_PER_USER": "20000", "RATE_LIMIT_ENABLED": "false",
+        } | settings
         process = self.python(*(command or SERVE), core=core, talks=talks, **settings)
         wait_ready(port, process)
         return process, port

@@ -1,4 +1,4 @@
-"""The layers in front: trace, metrics, problems, cross-site guard, body limit, and who is calling (a signed token).
+"""The layer in front: trace, metrics, problems, guard, limits, body limit, and who is calling (a signed token).
 
 `GET /bench`, a route of the product's own kind (`malgil.app.plain`) that answers 15 bytes, first in the table: through
 everything, and on the same router without the layers and without authentication. CPU of the server process a request,

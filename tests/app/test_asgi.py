@@ -18,6 +18,13 @@ PATHS = {
     "/api/chat/sessions/{session_id}/messages": {"get", "post"},
     "/api/chat/sessions/{session_id}/messages/stream": {"post"},
     "/api/chat/sessions/{session_id}/events": {"get"},
+    "/api/chat/sessions/{session_id}/messages/{message_id}": {"patch", "delete"},
+    "/api/chat/sessions/{session_id}/regenerate": {"post"}, "/api/chat/sessions/{session_id}/branch": {"post"},
+    "/api/chat/sessions/{session_id}/participants": {"post"},
+    "/api/chat/sessions/{session_id}/participants/{user_id}": {"delete"},
+    "/api/chat/sessions/{session_id}/files": {"post"},
+    "/api/chat/search": {"get"},
+    "/files/{file_id}": {"get", "head"}, "/files/{file_id}/thumb": {"get", "head"},
 }
 
 
@@ -99,13 +106,14 @@ async def test_a_body_past_the_limit(http: httpx.AsyncClient) -> None:
 
 
 async def test_what_chat_s_routes_do_not_match_is_a_problem_all_the_same(http: httpx.AsyncClient) -> None:
-    """They are served past FastAPI, which still answers for wrong methods and paths; no GET is started by a HEAD."""
-    for method, path in (
-        ("PUT", "/api/chat/sessions"), ("HEAD", "/agent/chat/stream"), ("DELETE", "/agent/chat"),
-        ("PUT", "/api/chat/sessions/s/messages"),
+    """They are served past FastAPI, which still answers for the paths that nobody has; no GET is started by a HEAD."""
+    for method, path, allowed in (
+        ("PUT", "/api/chat/sessions", "GET, POST"), ("HEAD", "/agent/chat/stream", "GET"),
+        ("DELETE", "/agent/chat", "POST"), ("PUT", "/api/chat/sessions/s/messages", "GET, POST"),
+        ("OPTIONS", "/api/chat/sessions/s", "DELETE, GET, PATCH"), ("POST", "/health", "GET"),
     ):
         answer = await http.request(method, path, params={"task": "x"})
-        assert answer.status_code == 405, (method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed), (method, path)
         assert answer.headers["content-type"] == "application/problem+json"
     assert (await http.get("/api/chat/nowhere")).json()["code"] == "NOT_FOUND"
     assert (await http.get("/api/chat/sessions")).json()["total"] == 0

@@ -160,9 +160,8 @@ class TestServe:
         assert logging.getLogger().level == logging.DEBUG
 
     def test_remarks_are_seen(self, malgil: Malgil, served: list[Settings], tmp_path: Path) -> None:
-        (tmp_path / "config").mkdir()
-        (tmp_path / "config" / "rate_limit.yaml").write_text("")
-        assert "rate_limit.yaml" in malgil("serve")[2]
+        (tmp_path / ".env").write_text("WS_USE_SSL=true\n")
+        assert "WS_USE_SSL" in malgil("serve")[2]
         assert served
 
     def test_what_stops_the_start_is_told_with_the_way_out(

@@ -19,6 +19,7 @@ from malgil.storage.data_dir import DataDirLock
 from malgil.storage.migrate import migrate, revisions
 from tests.fixtures.database import renamed
 from tests.fixtures.database import run as execute
+from tests.fixtures.redis import RedisServer
 
 
 @pytest.fixture(autouse=True)
@@ -172,3 +173,16 @@ class TestPort:
             assert port(Settings(service_port=server.server_port)).state == state
             server.shutdown()
             thread.join()
+
+
+def test_redis_when_there_is_one(monkeypatch: pytest.MonkeyPatch, redis_server: RedisServer) -> None:
+    assert [finding for finding in examine({}) if finding.part == "redis"] == []
+    monkeypatch.setenv("REDIS_URL", redis_server.url.replace("//", "//user:secret@"))
+    assert found("redis").state == "problem"
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    assert (found("redis").state, found("redis").seen[:6]) == ("ok", "Redis ")
+    redis_server.kill()
+    away = found("redis")
+    assert away.state == "problem"
+    assert "REDIS_URL" in away.mend
+    assert "secret" not in away.seen

@@ -1,6 +1,7 @@
 """Health and metrics over HTTP, with the database there and gone."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,8 @@ from malgil.app import health
 from malgil.kit.clock import SystemClock
 from malgil.observe.metrics import Metrics
 from malgil.storage.database import Database
+from malgil.storage.redis import connect, ping
+from tests.fixtures.redis import RedisServer
 
 
 @pytest.fixture
@@ -30,7 +33,8 @@ async def test_all_well(http: httpx.AsyncClient) -> None:
     detailed = (await http.get("/health/detailed")).json()
     assert detailed["status"] == "healthy"
     assert detailed["timestamp"].endswith("Z")
-    assert set(detailed["checks"]) == {"database", "disk_space"}
+    assert set(detailed["checks"]) == {"database", "disk_space", "redis"}
+    assert detailed["checks"]["redis"]["detail"] == "not configured"
     assert set(detailed["checks"]["database"]) == {"status", "latency_ms", "detail"}
 
 
@@ -43,6 +47,22 @@ async def test_without_the_database_it_lives_and_is_not_ready(http: httpx.AsyncC
     detailed = (await http.get("/health/detailed")).json()
     assert detailed["status"] == "unhealthy"
     assert detailed["checks"]["database"]["status"] == "unhealthy"
+
+
+async def test_without_its_redis_it_is_degraded_and_ready(
+    database: Database, tmp_path: Path, redis_server: RedisServer
+) -> None:
+    clock = SystemClock()
+    async with connect(redis_server.url) as client:
+        found = health.checks(database, tmp_path, clock, partial(ping, client))
+        report = await found.run()
+        assert (report.status, report.checks["redis"].status) == ("healthy", "healthy")
+        redis_server.kill()
+        report = await found.run()
+        assert (report.status, report.checks["redis"].status, report.failing) == ("degraded", "degraded", ())
+        assert str(redis_server.port) not in str(report), "where it stands is nobody's business"
+        redis_server.start()
+        assert (await found.run()).status == "healthy"
 
 
 async def test_a_disk_that_fills_degrades(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:

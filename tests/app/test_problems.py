@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from malgil.app.body_limit import BodyLimitLayer
-from malgil.app.problems import PROBLEM, ProblemLayer, install
+from malgil.app.problems import PROBLEM, install
 from malgil.kit import errors
+from malgil.kit.clock import SystemClock
 from malgil.kit.text import Text
-from malgil.observe.trace import TraceLayer
+from tests.fixtures.edge import edge_of
 from tests.fixtures.time import FakeClock
 
 LIMIT = 1000
@@ -57,7 +57,7 @@ def application(failure: list[Exception]) -> FastAPI:
 class Server:
     def __init__(self, clock: FakeClock) -> None:
         self.failure: list[Exception] = []
-        layered = TraceLayer(ProblemLayer(BodyLimitLayer(application(self.failure), LIMIT)), clock)
+        layered = edge_of(application(self.failure), clock, body_limit=LIMIT)
         transport = httpx.ASGITransport(app=layered)
         self.client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
 
@@ -247,7 +247,7 @@ def raw(error: BaseException, *before: dict[str, Any]) -> Any:
             await send(message)
         raise error
 
-    return ProblemLayer(app)
+    return edge_of(app, SystemClock())
 
 
 START = {"type": "http.response.start", "status": 200, "headers": []}

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from malgil.app.limit_types import Limit
 from malgil.app.settings import Settings, SettingsError, load
 
 SECRET = "s" * 32
@@ -231,10 +232,54 @@ def test_secrets_do_not_show_in_a_repr(tmp_path: Path) -> None:
     assert "hunter2" not in repr(settings)
 
 
-def test_limits_that_are_not_built_yet_are_remarked_upon(tmp_path: Path) -> None:
-    write(tmp_path, "config/rate_limit.yaml", "x: 1\n")
-    (remark,) = load(root=tmp_path).remarks
-    assert "rate_limit.yaml" in remark
+RATE_LIMITS = """
+enabled: true
+messages_per_minute: 30
+default: {limit: 1000, burst: 200}
+endpoints:
+  POST /agent/chat: {limit: 100}
+  "GET /api/chat/search": [{limit: 5, per: 1}, {limit: 60}]
+roles:
+  admin:
+    messages: {limit: 600}
+"""
+
+
+def test_limits_come_from_their_file_and_one_of_them_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, "config/rate_limit.yaml", RATE_LIMITS)
+    settings = load(root=tmp_path).settings
+    assert settings.rate_limit_messages_per_minute == 30
+    assert settings.rate_limit_default == (Limit(limit=1000, burst=200),)
+    assert settings.rate_limit_endpoints["GET /api/chat/search"] == (Limit(limit=5, per=1), Limit(limit=60))
+    assert settings.rate_limit_roles["admin"].messages == (Limit(limit=600),)
+    monkeypatch.setenv("RATE_LIMIT_MESSAGES_PER_MINUTE", "7")
+    assert load(root=tmp_path).settings.rate_limit_messages_per_minute == 7
+    monkeypatch.setenv("RATE_LIMIT_DEFAULT", '{"limit": 1}')
+    assert faults(tmp_path)[0].startswith("environment: RATE_LIMIT_DEFAULT: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("defualt: {limit: 2}\n", ":1: defualt: no such key; did you mean default?"),
+        ("default: {limit: 0}\n", ":1: default.limit: Input should be greater than or equal to 1"),
+        ("default:\n  limit: 1\n  limit: 2\n", ":3: default.limit: given twice"),
+        ("default: {limit: 1, per: .inf}\n", ":1: default.per: Input should be a finite number"),
+        ("default: {burst: 1}\n", ":1: default[limit]: Field required"),
+        ("default: 5\n", ":1: default: "),
+        ("endpoints:\n\n  POST agent: {limit: 1}\n", ":3: endpoints.POST agent: an endpoint is written"),
+        ("endpoints:\n  POST /a/{b}:\n    limit: 1\n    pre: 3\n", ":4: endpoints.POST /a/{b}.pre: Extra"),
+        ("endpoints: {POST /a: []}\n", ":1: endpoints.POST /a: Value should have at least 1 item"),
+        ("roles:\n  admin:\n    default:\n      - limit: 1\n      - limit: x\n", ":5: roles.admin.default[1].limit: "),
+        ("roles: {' x': {}}\n", ":1: roles. x: that is not the name of a role"),
+        ("messages_per_minute: none\n", ":1: messages_per_minute: Input should be a valid integer"),
+    ],
+)
+def test_what_is_wrong_inside_a_limit_is_told_where_it_stands(tmp_path: Path, text: str, fault: str) -> None:
+    write(tmp_path, "config/rate_limit.yaml", text)
+    assert faults(tmp_path)[0].startswith(f"config/rate_limit.yaml{fault}")
 
 
 def test_the_error_says_what_and_the_way_out() -> None:

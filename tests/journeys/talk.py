@@ -44,11 +44,13 @@ async def hear(socket: ClientConnection, kind: str, *, seconds: float = 15.0) ->
 
 
 async def hear_all(socket: ClientConnection, kind: str, *, seconds: float = 15.0) -> list[Frame]:
-    """Every frame up to and including the next of this type."""
+    """Every frame up to and including the next of this type. Presence, which may come any time, only if asked for."""
     heard: list[Frame] = []
     async with asyncio.timeout(seconds):
         while not heard or heard[-1]["type"] != kind:
-            heard.append(json.loads(await socket.recv()))
+            frame = json.loads(await socket.recv())
+            if frame["type"] != "presence" or kind == "presence":
+                heard.append(frame)
     return heard
 
 

@@ -1,0 +1,1 @@
+"""A schema-driven fuzzer over the API as it describes itself, against a real server."""
