@@ -25,7 +25,7 @@ class Plan:
 
     seed: int = 1
     same_each_time: bool = True
-    examples: int = 5
+    examples: int = 10
     seconds: int | None = None
     phases: str = "examples,coverage,fuzzing,stateful"
     token: str | None = None

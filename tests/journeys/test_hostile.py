@@ -20,6 +20,12 @@ ORDERS = "주문 상태 확인"
 MIB = 1 << 20
 
 
+@pytest.fixture(scope="module")
+def settings() -> dict[str, str]:
+    """No limits: what has to hold must hold without them too, and here one guest plays the whole crowd."""
+    return {"RATE_LIMIT_ENABLED": "false", "WS_MAX_CONNECTIONS_PER_USER": "1000"}
+
+
 @pytest.fixture(autouse=True)
 async def unharmed(server: Node, http: httpx.AsyncClient) -> AsyncIterator[None]:
     """After each attack the next customer is served, and nothing broke inside."""
