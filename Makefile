@@ -41,6 +41,12 @@ chaos:
 	@scripts/venv dev
 	@exec .venv/bin/python -m tests.crash $(CHAOS)
 
+# Three gateways, two workers, PostgreSQL, Redis, a bus that loses: half an hour of everything that can happen to them.
+ACTS ?= --seconds 1800 --seed 1
+chaos-cluster:
+	@scripts/venv dev
+	@exec .venv/bin/python -m tests.crash.acts $(ACTS)
+
 # The API against its own description. FUZZ="--seconds 3600 --seed 7" for longer, or for other data.
 FUZZ ?= --seconds 600 --seed 1
 fuzz:
