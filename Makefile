@@ -1,5 +1,5 @@
 # `make serve` needs Python 3.11 or newer and a package index, nothing else.
-.PHONY: serve test check test-system bench chaos fuzz lock clean
+.PHONY: serve test check test-system bench chaos chaos-cluster fuzz lock clean
 
 LOCK = .venv/bin/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --python-version 3.11 --group build
