@@ -58,6 +58,7 @@ async def test_an_answer_streams_through_the_proxy_piece_by_piece(api: httpx.Asy
     chunks = 0
     async with api.stream("GET", "/agent/chat/stream", params={"task": "환불 규정 알려 주세요"}) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
+        assert response.headers["x-accel-buffering"] == "no", "the next proxy must hear of it too"
         async for raw in response.aiter_raw():
             chunks += bool(raw)
     assert chunks > 5, "the proxy gathers what should go out at once"
