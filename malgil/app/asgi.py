@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Scope
 from malgil import __version__
 from malgil.access.identity import Identity, query_token
 from malgil.access.model import Caller
-from malgil.app import health, plain, problems, rooms
+from malgil.app import docs_pages, health, plain, problems, rooms
 from malgil.app.callers import CallerOf, authenticator, caller_of
 from malgil.app.edge import EdgeLayer
 from malgil.app.late import Late
@@ -63,9 +63,11 @@ def build_asgi(edge: Edge, identity: Identity) -> ASGIApp:
     """Everything a client can reach, behind its layers."""
     api = DescribedAPI(
         dev=edge.settings.auth_mode == "dev", title="Malgil", version=__version__, separate_input_output_schemas=False,
+        docs_url=None, redoc_url=None,
         description="Chat sessions and agents whose answers survive everything. Errors are RFC 9457 problem details.",
     )
     problems.install(api)
+    docs_pages.install(api)
     callers = caller_of(identity)
     authenticate = authenticator(callers)
     found = health.checks(edge.room.database, edge.settings.data_dir, edge.clock, edge.links.ping)

@@ -1,5 +1,6 @@
 """The API as it describes itself, and the layers in front of it."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -65,8 +66,18 @@ async def test_the_description_is_whole(http: httpx.AsyncClient) -> None:
     assert [path for path, route in routes if "requestBody" in route and "'examples'" not in str(route)] == []
     ids = [route["operationId"] for _, route in routes]
     assert len(set(ids)) == len(ids)
-    for page in ("/docs", "/redoc"):
-        assert (await http.get(page)).status_code == 200
+
+
+@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+async def test_the_description_s_pages_need_nobody_else(http: httpx.AsyncClient, page: str) -> None:
+    """A server on a closed network shows them too."""
+    shown = await http.get(page)
+    assert shown.status_code == 200
+    fetched = re.findall(r'(?:src|href)="([^"]+)"', shown.text)
+    assert len(fetched) >= 2
+    for one in fetched:
+        found = await http.get(one)
+        assert (one[0], found.status_code) == ("/", 200), one
 
 
 async def test_who_makes_answers_only_talks_to_nobody_and_a_gateway_makes_none(
