@@ -45,7 +45,7 @@ async def _serve(settings: Settings) -> None:
         listener = bind(settings.service_host, settings.service_port)
         stack.callback(listener.close)
         url = await _database_url(settings, stack)
-        await migrate(url)
+        await migrate(url, patience=settings.database_pool_timeout)
         application = await build(settings, url, node=node_id(settings.data_dir))
         stack.push_async_callback(application.close)
         server = Server(_config(settings, application), application.drain)

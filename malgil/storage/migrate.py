@@ -1,5 +1,7 @@
 """Is this database one we can work with, and is its schema the newest? If not newest, make it so."""
 
+import asyncio
+import logging
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,11 @@ from malgil.storage.errors import NewerSchema, StorageUnusable
 
 OLDEST_SERVER = 15
 
+_NOT_YET = (asyncpg.CannotConnectNowError, OSError, TimeoutError)
+"""What is said of a server that may be there in a moment."""
+_PAUSE = 0.25
+
+_log = logging.getLogger(__name__)
 _VERSIONS = Path(__file__).parent / "migrations" / "versions"
 
 
@@ -18,14 +25,15 @@ def revisions() -> list[str]:
     return sorted(path.stem for path in _VERSIONS.glob("[0-9]*.py"))
 
 
-async def migrate(url: str) -> bool:
+async def migrate(url: str, *, patience: float = 0.0) -> bool:
     """Bring the schema of the database at `url` to the newest revision; whether there was anything to do.
 
+    A server that is being started, or restarted, is waited for, for `patience` seconds.
     Raises StorageUnusable when the server cannot be reached or cannot serve us, NewerSchema when the data was made
     by a newer Malgil. Safe to run from several processes at once, and again after a crash at any point.
     """
     known = revisions()
-    conn = await _connect(url)
+    conn = await _connect(url, patience)
     try:
         await _check_server(conn)
         at = await current_revision(conn)
@@ -51,7 +59,23 @@ async def current_revision(conn: Any) -> str | None:
     return None if found is None else str(found)
 
 
-async def _connect(url: str) -> Any:
+async def _connect(url: str, patience: float) -> Any:
+    """A connection; for `patience` seconds a server that is not there yet is asked again."""
+    end = asyncio.get_running_loop().time() + patience
+    waiting = False
+    while True:
+        try:
+            return await _connect_once(url)
+        except StorageUnusable as e:
+            if not isinstance(e.__cause__, _NOT_YET) or asyncio.get_running_loop().time() > end:
+                raise
+            if not waiting:
+                _log.warning("waiting for the database: %s", e.__cause__)
+            waiting = True
+        await asyncio.sleep(_PAUSE)
+
+
+async def _connect_once(url: str) -> Any:
     try:
         return await asyncpg.connect(url, timeout=15)
     except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError) as e:

@@ -52,8 +52,8 @@ def without_head() -> None:
     store._APPEND_PIECES = _replaced(pieces, "WHERE s.stream = m.stream", "WHERE s.stream = m.stream AND false")
     make_tables, make_stream = serve.migrate, store.create
 
-    async def migrate(url: str) -> bool:
-        changed = await make_tables(url)
+    async def migrate(url: str, *, patience: float) -> bool:
+        changed = await make_tables(url, patience=patience)
         conn = await asyncpg.connect(url)
         await conn.execute(_BLOCK)
         await conn.close()

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from malgil.storage import migrate as module
+from malgil.storage.embedded import EmbeddedPostgres
 from malgil.storage.errors import NewerSchema, StorageUnusable
 from malgil.storage.migrate import migrate, revisions
 from malgil.storage.migrations.upgrade import config
@@ -172,6 +173,23 @@ async def test_a_wrong_url_says_what_is_wrong_and_no_password(url: str, detail: 
         await migrate(url)
     assert "DATABASE_URL" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+async def test_a_server_that_is_only_just_starting_is_waited_for(tmp_path: Path) -> None:
+    """As when everything on a machine is started at once; a password that is wrong is not tried for long."""
+    server = EmbeddedPostgres(tmp_path / "data", settings={"fsync": "off"})
+    try:
+        url = await asyncio.to_thread(server.start)
+        await asyncio.to_thread(server.stop)
+        waiting = asyncio.create_task(migrate(url, patience=60.0))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        await asyncio.to_thread(server.start)
+        assert await waiting
+        with pytest.raises(StorageUnusable, match="refuses us"):
+            await migrate(url.replace("//postgres@", "//stranger@"), patience=60.0)
+    finally:
+        await asyncio.to_thread(server.stop)
 
 
 async def test_a_database_that_does_not_exist(postgres: str) -> None:
