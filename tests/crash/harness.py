@@ -107,13 +107,17 @@ class Server:
                 assert self._process is not None
                 assert self._process.returncode == _KILLED, f"the server ended by itself:\n{self.said()[-4000:]}"
                 return False
-            try:
-                if (await self._http.get(f"{self.url}/health/ready")).status_code == 200:
-                    return True
-            except httpx.HTTPError:
-                pass
+            if await self.answers():
+                return True
             await asyncio.sleep(0.03)
         raise AssertionError(f"the server was not ready after {deadline:g} s:\n{self.said()[-4000:]}")
+
+    async def answers(self) -> bool:
+        """Whether requests may be sent to it now."""
+        try:
+            return (await self._http.get(f"{self.url}/health/ready")).status_code == 200
+        except httpx.HTTPError:
+            return False
 
     def kill(self) -> None:
         """kill -9, frozen or not. Does nothing when there is none."""
