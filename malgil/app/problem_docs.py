@@ -56,6 +56,7 @@ _MEANING: Final[dict[int, tuple[str, tuple[MalgilError, ...]]]] = {
     409: ("The state does not allow it now: read again, then decide.", (
         chat.SessionArchived(_SESSION), chat.AgentBusy(_SESSION),
         StillUnderWay("A request with this Idempotency-Key has not left an answer."),
+        files.ClientIdTaken("A message without a file has this client_message_id."),
     )),
     413: ("Too large.", (errors.TooLarge("The body may have at most 1048576 bytes."), files.FileTooLarge(10_485_760))),
     415: ("Another type than is read here.", (

@@ -6,6 +6,7 @@ from malgil.agents.transcript import Transcript
 from malgil.chat import policy, queries, store
 from malgil.chat.errors import NotYourMessage
 from malgil.chat.events import MessageDeleted, MessageEdited
+from malgil.chat.files import actions as files
 from malgil.chat.model import Message, Session
 from malgil.chat.projection import evolve, revised, settled
 from malgil.chat.queries import message_of_row
@@ -37,8 +38,8 @@ async def edit_message(
 async def delete_message(
     uow: UnitOfWork, scribe: Scribe, transcript: Transcript, caller: Caller, session_id: str, message_id: str
 ) -> None:
-    """Take a message back; the answer that is being made to it is stopped first. The session's owner may take back
-    anybody's, in an archived session too.
+    """Take a message back; the answer that is being made to it is stopped first. A file that nothing else shows there
+    leaves the session with it. The session's owner may take back anybody's, in an archived session too.
 
     Raises SessionNotFound, MessageNotFound, ReadOnly, NotYourMessage.
     """
@@ -50,6 +51,8 @@ async def delete_message(
     session, message = await _deletable(uow.conn, caller, session_id, message_id)
     fact = MessageDeleted(message_id=message_id, user_id=caller.user_id)
     await _revise(uow, scribe, session, message, fact)
+    if message.message_type == "file":
+        await files.unlink_unshown(uow, message.metadata["file"]["file_id"], session_id)
 
 
 def said_by(message: Message, user: Caller) -> bool:

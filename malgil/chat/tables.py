@@ -76,4 +76,9 @@ messages = sa.Table(
     ),
     sa.Index("ix_chat_messages_session_id_created_at", "session_id", "created_at"),
     sa.Index("ix_chat_messages_reply_to", "reply_to", postgresql_where=sa.text("reply_to IS NOT NULL")),
+    # The messages that show a file; what was deleted shows none.
+    sa.Index(
+        "ix_chat_messages_file", "session_id", sa.text("((metadata -> 'file') ->> 'file_id')"),
+        postgresql_where=sa.text("message_type = 'file'"),
+    ),
 )

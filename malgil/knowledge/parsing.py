@@ -1,4 +1,5 @@
-"""The text of a file, for those who cannot look at files. Blocking: call it in a thread."""
+"""The text of a file, for those who cannot look at files. It runs native code on what strangers send: call it in a
+process of its own."""
 
 import logging
 import re

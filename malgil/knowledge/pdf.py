@@ -1,6 +1,8 @@
-"""The text of PDFs. A module of its own, because PDFium costs 0.1 s that who sends no PDF need not pay."""
+"""The text of PDFs. A module of its own, because PDFium costs 0.1 s that who sends no PDF need not pay.
 
-import threading
+PDFium is native code that may be called from one thread only: call it in a process of its own.
+"""
+
 import time
 from typing import Any, BinaryIO, Final
 
@@ -11,23 +13,19 @@ from malgil.knowledge.archive import Unreadable
 PAGES_MOST: Final = 200
 SECONDS_MOST: Final = 10.0
 
-_one_at_a_time = threading.Lock()
-"""PDFium may not be called from two threads at once."""
-
 
 def text_of(file: BinaryIO, most: int) -> str:
     """About the first `most` characters, a form feed between pages. Raises Unreadable for a damaged or locked one."""
-    with _one_at_a_time:
-        try:
-            document = pypdfium2.PdfDocument(file)
-        except pypdfium2.PdfiumError as e:
-            raise Unreadable("a damaged or encrypted PDF") from e
-        try:
-            return _pages(document, most)
-        except pypdfium2.PdfiumError as e:
-            raise Unreadable("a damaged PDF") from e
-        finally:
-            document.close()
+    try:
+        document = pypdfium2.PdfDocument(file)
+    except pypdfium2.PdfiumError as e:
+        raise Unreadable("a damaged or encrypted PDF") from e
+    try:
+        return _pages(document, most)
+    except pypdfium2.PdfiumError as e:
+        raise Unreadable("a damaged PDF") from e
+    finally:
+        document.close()
 
 
 def _pages(document: Any, most: int) -> str:

@@ -37,6 +37,11 @@ async def link_one(uow: UnitOfWork, file_id: str, session_id: str) -> None:
     await store.link(uow.conn, [file_id], session_id)
 
 
+async def unlink_unshown(uow: UnitOfWork, file_id: str, session_id: str) -> None:
+    """A message that showed the file has gone. If no other message of the session shows it, nobody gets it there."""
+    await store.unlink_unshown(uow.conn, file_id, session_id)
+
+
 async def unlink_all(uow: UnitOfWork, session_id: str) -> None:
     """Nothing hangs in the session any more. What hangs nowhere else loses its text now and its bytes soon."""
     await store.unlink_all(uow.conn, session_id)

@@ -2,6 +2,8 @@
 
     NotFound
     └── FileNotFound        404  it does not exist, or no session of yours holds it
+    Conflict
+    └── ClientIdTaken       409  a message that shows no file has this client_message_id
     TooLarge
     └── FileTooLarge        413
     UnsupportedType
@@ -10,7 +12,7 @@
     └── FileDamaged         422  it is not whole, or not what it seems to be
 """
 
-from malgil.kit.errors import Invalid, NotFound, TooLarge, UnsupportedType
+from malgil.kit.errors import Conflict, Invalid, NotFound, TooLarge, UnsupportedType
 
 
 class FileNotFound(NotFound):
@@ -19,6 +21,11 @@ class FileNotFound(NotFound):
 
     def __init__(self, file_id: str) -> None:
         super().__init__(f"No file {file_id[:64]!r} that you may see.")
+
+
+class ClientIdTaken(Conflict):
+    code = "CLIENT_ID_TAKEN"
+    title = "Client's id taken"
 
 
 class FileTooLarge(TooLarge):

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from malgil.chat.requests import ClientMessageId, Content
+from malgil.chat.model import CLIENT_ID_MOST
+from malgil.chat.requests import NAME_SCHEMA, ClientMessageId, Content
 from malgil.kit.text import Text
 
 FORM: Final[dict[str, Any]] = {
@@ -13,6 +14,9 @@ FORM: Final[dict[str, Any]] = {
         "file": {"type": "string", "format": "binary", "minLength": 1, "description": "Exactly one, with a filename."},
         "message": {"type": "string", "maxLength": 32_768, "examples": ["이미지를 확인해주세요"],
                     "description": "What the message says; without it the file's name."},
+        "client_message_id": {"type": "string", "maxLength": CLIENT_ID_MOST, "examples": ["c-17"], "description":
+                              "The client's own id: n uploads of it by one user in one session make one message."},
+        "user_id": NAME_SCHEMA | {"description": "Who sends it: anybody in development mode, otherwise the caller."},
     },
 }
 

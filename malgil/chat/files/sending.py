@@ -10,17 +10,21 @@ from typing import Any, Final
 from starlette.requests import Request
 
 from malgil.access import idempotency
+from malgil.access.identity import acting_as
 from malgil.access.model import Caller
 from malgil.chat import actions as chat
 from malgil.chat import policy
 from malgil.chat import queries as sessions
+from malgil.chat.errors import MessageNotFound
 from malgil.chat.files import actions, queries
+from malgil.chat.files.errors import ClientIdTaken
+from malgil.chat.files.inspection import Look
 from malgil.chat.files.model import FILE, StoredFile
-from malgil.chat.files.shelf import Look, Shelf
+from malgil.chat.files.shelf import Shelf
 from malgil.chat.files.uploads import Upload, receive
 from malgil.chat.model import NewMessage, Posted
 from malgil.chat.once import Once
-from malgil.chat.room import ChatRoom, open_session
+from malgil.chat.room import ChatRoom
 from malgil.kit.ids import SessionId
 from malgil.storage.database import UnitOfWork
 
@@ -44,19 +48,29 @@ class Mention:
 async def upload(room: ChatRoom, shelf: Shelf, request: Request, caller: Caller, session_id: SessionId) -> Json:
     """Take the request's file into the session and post the message that shows it; the answer of the route.
 
-    Who may not post hears it before the file is read. Raises what `open_session`, `receive`, `Shelf.look`,
-    `Shelf.store`, `post_alone` and `idempotency.claim` raise.
+    Who may not post hears it before the file is read; in development mode after it, where the form may name another
+    sender. Raises what `open_session`, `receive`, `acting_as`, `Inspector.look`, `Shelf.store`, `post_alone` and
+    `idempotency.claim` raise, and ClientIdTaken.
     """
-    session, role = await open_session(room, caller, session_id)
-    policy.require_post(session_id, session.status, role)
+    if not caller.dev:
+        await _require_post(room, caller, caller, session_id)
     async with receive(request, shelf.settings) as came:
-        look = await shelf.look(came.body)
-        file = _file(room, caller, came, look)
+        sender = acting_as(caller, came.user_id)
+        if caller.dev:
+            await _require_post(room, caller, sender, session_id)
+        look = await shelf.inspector.look(came.body)
+        file = _file(room, sender, came, look)
         async with room.database.unit_of_work() as uow:
             await actions.announce(uow, file, look.text)
         await shelf.store(file, came.body, look.thumb)
-    new = _message(caller, session_id, file, came.message)
-    return await _post(room, new, file, _once(request, caller, came))
+    new = _message(caller, sender, session_id, file, came.message, client_message_id=came.client_message_id)
+    return await _post(room, new, file, _once(request, sender, came))
+
+
+async def _require_post(room: ChatRoom, caller: Caller, sender: Caller, session_id: SessionId) -> None:
+    async with room.database.read() as conn:
+        session, role = await sessions.open_session(conn, caller, session_id, sender)
+    policy.require_post(session_id, session.status, role)
 
 
 async def mention(room: ChatRoom, wanted: Mention) -> Posted:
@@ -66,8 +80,8 @@ async def mention(room: ChatRoom, wanted: Mention) -> Posted:
         await sessions.open_session(uow.conn, wanted.caller, wanted.session_id)
         file = await queries.sendable(uow.conn, wanted.caller, wanted.file_id, wanted.session_id)
         new = _message(
-            wanted.caller, wanted.session_id, file, wanted.message, client_message_id=wanted.client_message_id,
-            client_time=wanted.client_time,
+            wanted.caller, wanted.caller, wanted.session_id, file, wanted.message,
+            client_message_id=wanted.client_message_id, client_time=wanted.client_time,
         )
         posted = await _post_alone(room, uow, new)
         await actions.link_one(uow, file.file_id, wanted.session_id)
@@ -79,41 +93,56 @@ async def _post(room: ChatRoom, new: NewMessage, file: StoredFile, once: Once | 
         if once and (known := await once.claim(uow, room.scribe.now())):
             return known
         posted = await _post_alone(room, uow, new)
-        await actions.keep(uow, file.file_id, new.session_id)
+        face = file.face
+        if posted.duplicate:
+            face = await _shown(uow, posted)
+        else:
+            await actions.keep(uow, file.file_id, new.session_id)
         made = {
-            "file_id": file.file_id, "file_url": file.url, "thumbnail_url": file.thumb_url,
-            "message_id": posted.message_id,
-            "file_info": {"name": file.name, "type": file.type, "size": file.size},
+            "file_id": face["file_id"], "file_url": face["file_url"], "thumbnail_url": face.get("thumbnail_url"),
+            "message_id": posted.message_id, "file_info": {key: face[key] for key in ("name", "type", "size")},
         }
         if once:
             await once.remember(uow, made)
     return made
 
 
+async def _shown(uow: UnitOfWork, posted: Posted) -> Json:
+    """The face of the file that came the first time; what came now has no row that is kept, and goes."""
+    try:
+        first = await sessions.message(uow.conn, posted.session_id, posted.message_id)
+    except MessageNotFound as e:
+        raise ClientIdTaken("The message with this client_message_id has been deleted.") from e
+    if first.message_type != MESSAGE_TYPE:
+        raise ClientIdTaken("A message without a file has this client_message_id.")
+    face: Json = first.metadata["file"]
+    return face
+
+
 async def _post_alone(room: ChatRoom, uow: UnitOfWork, new: NewMessage) -> Posted:
     return await chat.post_alone(uow, room.scribe, room.transcript, new)
 
 
-def _file(room: ChatRoom, caller: Caller, came: Upload, look: Look) -> StoredFile:
+def _file(room: ChatRoom, sender: Caller, came: Upload, look: Look) -> StoredFile:
     return StoredFile(
-        room.scribe.new_id(FILE), caller.tenant, caller.user_id, came.name, look.media_type, came.size, came.sha256,
+        room.scribe.new_id(FILE), sender.tenant, sender.user_id, came.name, look.media_type, came.size, came.sha256,
         look.width, look.height, None if look.thumb is None else len(look.thumb), room.scribe.now(),
     )
 
 
 def _message(
-    caller: Caller, session_id: SessionId, file: StoredFile, message: str | None, **more: Any
+    caller: Caller, sender: Caller, session_id: SessionId, file: StoredFile, message: str | None, **more: Any
 ) -> NewMessage:
     return NewMessage(
-        caller, caller, session_id, message or file.name, message_type=MESSAGE_TYPE, metadata={"file": file.face},
+        caller, sender, session_id, message or file.name, message_type=MESSAGE_TYPE, metadata={"file": file.face},
         **more,
     )
 
 
-def _once(request: Request, caller: Caller, came: Upload) -> Once | None:
+def _once(request: Request, sender: Caller, came: Upload) -> Once | None:
     """The key is bound to what was sent, not to how a client happened to wrap it."""
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
-    said = "\n".join((came.sha256, came.name, came.message or ""))
-    return Once(caller, key, f"{request.method} {request.url.path}", idempotency.digest(said.encode()))
+    said = "\n".join((came.sha256, came.name, came.message or "", came.client_message_id or ""))
+    return Once(sender, key, f"{request.method} {request.url.path}", idempotency.digest(said.encode()))

@@ -13,5 +13,6 @@ class FileSettings:
     size_most: int = 10 * 1024 * 1024
     stall: float = 60.0
     link_seconds: int = 300
+    look_seconds: float = 20.0
     looking_at_once: int = 2
-    """Files that are decoded and read at the same time; each may need some 200 MiB for a moment."""
+    """Files that are decoded and read at the same time; each in a process that may need some 500 MiB for a moment."""

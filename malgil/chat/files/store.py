@@ -46,6 +46,12 @@ UPDATE chat_files f SET status = 'orphan', text = NULL
 WHERE file_id = ANY($1::text[]) AND NOT EXISTS (SELECT FROM chat_file_links l WHERE l.file_id = f.file_id)
 """
 
+_UNLINK_UNSHOWN = """
+DELETE FROM chat_file_links WHERE file_id = $1 AND session_id = $2 AND NOT EXISTS (
+    SELECT FROM chat_messages m
+    WHERE m.session_id = $2 AND m.message_type = 'file' AND ((m.metadata -> 'file') ->> 'file_id') = $1)
+"""
+
 _GIVE_UP = """
 UPDATE chat_files SET status = 'orphan', text = NULL
 WHERE file_id = ANY (ARRAY(
@@ -83,6 +89,12 @@ async def unlink_all(conn: Connection, session_id: str) -> None:
     if held:
         await conn.execute("DELETE FROM chat_file_links WHERE session_id = $1", session_id)
         await conn.execute(_ORPHAN, held)
+
+
+async def unlink_unshown(conn: Connection, file_id: str, session_id: str) -> None:
+    """The file hangs no more in a session whose messages do not show it; if nowhere else either, it is an orphan."""
+    if await lock(conn, [file_id]) and await conn.execute(_UNLINK_UNSHOWN, file_id, session_id) != "DELETE 0":
+        await conn.execute(_ORPHAN, [file_id])
 
 
 async def visible(conn: Connection, file_id: str, tenant: str, user_id: str) -> Row | None:

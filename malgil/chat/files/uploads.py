@@ -1,4 +1,4 @@
-"""A multipart upload as it streams in: one file into the spool, one short text, nothing else.
+"""A multipart upload as it streams in: one file into the spool, a few short texts, nothing else.
 
 The spool is a file without a name: it vanishes with its handle, whatever happens to the request, the process or the
 machine. Nothing is written to the store before the whole file is here and has been looked at.
@@ -17,18 +17,20 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from malgil.access.model import NAME_LENGTH
 from malgil.chat.files.errors import FileTooLarge
 from malgil.chat.files.model import clean_name
 from malgil.chat.files.settings import FileSettings
-from malgil.chat.model import CONTENT_MOST
+from malgil.chat.model import CLIENT_ID_MOST, CONTENT_MOST
 from malgil.kit.errors import FieldError, Invalid, UnsupportedType
 from malgil.kit.text import storable
 from malgil.storage.blobs import StorageFull
 
 OVERHEAD: Final = 256 * 1024
-"""What a body may have besides the file: boundaries, headers, the text."""
+"""What a body may have besides the file: boundaries, headers, the texts."""
 
-_TEXT_BYTES: Final = 4 * CONTENT_MOST
+_TEXTS: Final = {"message": CONTENT_MOST, "client_message_id": CLIENT_ID_MOST, "user_id": NAME_LENGTH}
+"""The fields that are texts, and how many characters each may have."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -41,6 +43,8 @@ class Upload:
     size: int
     sha256: str
     message: str | None
+    client_message_id: str | None
+    user_id: str | None
 
 
 @asynccontextmanager
@@ -102,7 +106,7 @@ class _Form:
         self._hash = hashlib.sha256()
         self._size = 0
         self._pieces: list[bytes] = []
-        self._text = bytearray()
+        self._texts: dict[str, bytearray] = {}
         self._name: str | None = None
         self._field = ""
         self._seen: set[str] = set()
@@ -138,15 +142,17 @@ class _Form:
             raise _faulty("file", "is empty")
 
     def upload(self, spool: BinaryIO) -> Upload:
-        return Upload(spool, self._name or "file", self._size, self._hash.hexdigest(), self._message())
+        texts = {field: self._text(field) for field in _TEXTS}
+        return Upload(spool, self._name or "file", self._size, self._hash.hexdigest(), **texts)
 
-    def _message(self) -> str | None:
+    def _text(self, field: str) -> str | None:
+        """What the field says; None when it is not there or says nothing, as browsers send what was left empty."""
         try:
-            text = storable(self._text.decode())
+            text = storable(self._texts.get(field, b"").decode())
         except ValueError as e:
-            raise _faulty("message", "is not UTF-8 text that can be stored") from e
-        if len(text) > CONTENT_MOST:
-            raise _faulty("message", f"may have at most {CONTENT_MOST} characters")
+            raise _faulty(field, "is not UTF-8 text that can be stored") from e
+        if len(text) > _TEXTS[field]:
+            raise _too_long(field)
         return text if text.strip() else None
 
     def _begin(self) -> None:
@@ -167,7 +173,7 @@ class _Form:
         disposition = self._headers.get(b"content-disposition", b"").decode("latin-1")
         kind, options = parse_options_header(disposition)
         self._field = options.get(b"name", b"").decode(errors="replace")
-        if kind != b"form-data" or self._field not in ("file", "message"):
+        if kind != b"form-data" or self._field not in ("file", *_TEXTS):
             raise _faulty(self._field[:64] or "?", "is no part of this form")
         if self._field in self._seen:
             raise _faulty(self._field, "may be there once")
@@ -185,9 +191,10 @@ class _Form:
                 raise FileTooLarge(self._size_most)
             self._pieces.append(data[start:end])
             return
-        self._text += data[start:end]
-        if len(self._text) > _TEXT_BYTES:
-            raise _faulty("message", f"may have at most {CONTENT_MOST} characters")
+        text = self._texts.setdefault(self._field, bytearray())
+        text += data[start:end]
+        if len(text) > 4 * _TEXTS[self._field]:
+            raise _too_long(self._field)
 
     def _on_end(self) -> None:
         self._whole = True
@@ -195,6 +202,10 @@ class _Form:
 
 def _malformed(why: str) -> Invalid:
     return Invalid(f"The multipart body cannot be read: {why}.", code="MALFORMED_BODY")
+
+
+def _too_long(field: str) -> Invalid:
+    return _faulty(field, f"may have at most {_TEXTS[field]} characters")
 
 
 def _faulty(field: str, why: str) -> Invalid:

@@ -1,18 +1,29 @@
 """Files over HTTP: in, out, and who may have them."""
 
+import asyncio
 import io
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from PIL import Image
+from starlette.requests import Request
 
+from malgil.access.model import Caller, guest
+from malgil.app.problems import install
+from malgil.chat.actions import create_session
 from malgil.chat.files import actions, tasks
+from malgil.chat.files.errors import FileNotFound
 from malgil.chat.files.model import StoredFile
 from malgil.chat.files.shelf import Shelf
+from malgil.chat.gate import ChatGate
 from malgil.chat.model import NewSession, Session
 from malgil.chat.room import ChatRoom
+from malgil.chat.routes import build_router
+from malgil.kit.ids import UserId
 from malgil.knowledge.office import WORD
 from tests.chat.files.matter import animation, bomb, file_part, form, path_of, picture, send, turned_jpeg
 from tests.chat.people import KIM, Answerer, add_person, log_of, make_session, turns_of
@@ -142,12 +153,12 @@ async def test_what_is_no_picture_has_no_thumbnail(kim: httpx.AsyncClient, sessi
 
 
 @pytest.mark.parametrize(("content", "kind", "disposition"), [
-    (PNG, "image/png", "inline"), (pdf("x"), "application/pdf", "inline"), (word("x"), WORD, "attachment"),
+    (PNG, "image/png", "inline"), (pdf("x"), "application/pdf", "attachment"), (word("x"), WORD, "attachment"),
     ("안녕".encode(), "text/plain; charset=utf-8", "inline"),
     ("안녕".encode("cp949"), "text/plain; charset=euc-kr", "inline"),
     (b"GIF89a" + picture("GIF")[6:] + b"<script>alert(1)</script>", "image/gif", "inline"),
     (picture("JPEG") + zipped({"a": "b"}), "image/jpeg", "inline"),
-    (pdf("x") + b"<html><script>alert(1)</script>", "application/pdf", "inline"),
+    (pdf("x") + b"<html><script>alert(1)</script>", "application/pdf", "attachment"),
 ], ids=["png", "pdf", "docx", "utf-8", "cp949", "gif+html", "jpeg+zip", "pdf+html"])
 async def test_a_file_is_what_its_content_says(
     kim: httpx.AsyncClient, session: Session, content: bytes, kind: str, disposition: str
@@ -306,3 +317,145 @@ async def test_a_lost_blob_is_said_before_anything_is_sent(
     made = (await send(kim, session, PNG)).json()
     await shelf.blobs.delete([f"{made['file_id'][-2:]}/{made['file_id']}"])
     problem(await kim.get(made["file_url"]), 404, "FILE_NOT_FOUND")
+
+
+async def send_form(
+    client: httpx.AsyncClient, session: Session, content: bytes = b"hello", **fields: str
+) -> httpx.Response:
+    return await client.post(path_of(session), files={"file": ("a.txt", content)}, data=fields)
+
+
+async def test_one_client_message_id_makes_one_file(
+    kim: httpx.AsyncClient, lee: httpx.AsyncClient, room: ChatRoom, session: Session
+) -> None:
+    await add_person(room, session, "lee", "member")
+    first = await send_form(kim, session, message="보세요", client_message_id="c1")
+    again = await send_form(kim, session, b"something else", client_message_id="c1")
+    assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
+    other = await send_form(lee, session, client_message_id="c1")
+    assert other.json()["message_id"] != first.json()["message_id"]
+    assert (await send_form(kim, session, client_message_id="")).status_code == 201
+    entries = await log_of(room, session.session_id)
+    sent = [e.data.get("client_message_id") for e in entries if e.kind == "message.created"]
+    assert sent == ["c1", "c1", None]
+    assert (await kim.get(first.json()["file_url"])).content == b"hello"
+    assert sorted(status for _, status in await rows_of(room)) == ["incoming", "kept", "kept", "kept"]
+
+
+async def test_a_client_message_id_that_names_no_file(
+    kim: httpx.AsyncClient, room: ChatRoom, session: Session
+) -> None:
+    messages = f"/api/chat/sessions/{session.session_id}/messages"
+    await kim.post(messages, json={"content": "안녕", "client_message_id": "c1"})
+    problem(await send_form(kim, session, client_message_id="c1"), 409, "CLIENT_ID_TAKEN")
+    made = (await send_form(kim, session, client_message_id="c2")).json()
+    await kim.delete(f"{messages}/{made['message_id']}")
+    problem(await send_form(kim, session, client_message_id="c2"), 409, "CLIENT_ID_TAKEN")
+    assert "kept" not in [status for _, status in await rows_of(room)]
+
+
+@pytest.mark.parametrize("fields", [
+    {"client_message_id": "x" * 129}, {"client_message_id": "x" * 10_000}, {"client_message_id": "a\x00b"},
+    {"user_id": "x" * 129}, {"user_id": " kim"}, {"user_id": "a\nb"},
+])
+async def test_fields_that_do_not_fit(
+    kim: httpx.AsyncClient, room: ChatRoom, shelf: Shelf, session: Session, fields: dict[str, str]
+) -> None:
+    problem(await send_form(kim, session, **fields), 422, "INVALID_REQUEST")
+    assert (blobs_in(shelf), await rows_of(room), len(await log_of(room, session.session_id))) == ([], [], 1)
+
+
+async def test_who_sends_it_is_the_caller_or_in_development_mode_anybody(
+    kim: httpx.AsyncClient, room: ChatRoom, shelf: Shelf, session: Session
+) -> None:
+    assert (await send_form(kim, session, user_id="kim")).status_code == 201
+    problem(await send_form(kim, session, user_id="lee"), 403, "NOT_YOU")
+
+    async def as_guest(request: Request) -> Caller:
+        return guest()
+
+    app = FastAPI()
+    install(app)
+    app.include_router(build_router(room, as_guest, shelf))
+    async with room.database.unit_of_work() as uow:
+        owner = replace(guest(), user_id=UserId("mina"))
+        mine = await create_session(uow, room.scribe, NewSession(owner, None))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://t") as client:
+        assert (await send_form(client, mine, user_id="mina")).status_code == 201
+        problem(await send_form(client, mine, user_id="stranger"), 404, "SESSION_NOT_FOUND")
+        problem(await send_form(client, mine), 404, "SESSION_NOT_FOUND")
+    (_, said) = await log_of(room, mine.session_id)
+    assert said.data["sender_id"] == "mina"
+
+
+# ── a message that shows a file is deleted ──
+
+
+async def test_a_deleted_message_takes_its_file_along(
+    kim: httpx.AsyncClient, gate: ChatGate, room: ChatRoom, shelf: Shelf, session: Session
+) -> None:
+    made, other = (await send(kim, session, PNG)).json(), (await send(kim, session, PNG)).json()
+    await gate.receive(KIM, session.session_id, {"type": "file", "file_id": made["file_id"]})
+    shown = [one["message_id"] for one in await files_in(kim, session) if one["file_id"] == made["file_id"]]
+    assert len(shown) == 2
+    for message_id in shown:
+        assert (await kim.get(made["file_url"])).content == PNG
+        assert await tasks.sweep(room.database, shelf.blobs, room.scribe.now()) == 0
+        await kim.delete(f"/api/chat/sessions/{session.session_id}/messages/{message_id}")
+    problem(await kim.get(made["file_url"]), 404, "FILE_NOT_FOUND")
+    problem(await kim.get(made["thumbnail_url"]), 404, "FILE_NOT_FOUND")
+    with pytest.raises(FileNotFound):
+        await gate.receive(KIM, session.session_id, {"type": "file", "file_id": made["file_id"]})
+    assert await tasks.sweep(room.database, shelf.blobs, room.scribe.now()) == 1
+    assert (await kim.get(other["file_url"])).content == PNG
+    assert len(blobs_in(shelf)) == 2
+
+
+async def test_a_file_that_another_session_shows_stays_there(
+    kim: httpx.AsyncClient, lee: httpx.AsyncClient, room: ChatRoom, session: Session
+) -> None:
+    made = (await send(kim, session, PNG)).json()
+    at = f"/api/chat/sessions/{session.session_id}"
+    branched = await kim.post(f"{at}/branch", json={"message_id": made["message_id"]})
+    assert branched.status_code == 201, branched.text
+    await add_person(room, session, "lee", "member")
+    assert (await lee.get(made["file_url"])).content == PNG
+    await kim.delete(f"{at}/messages/{made['message_id']}")
+    problem(await lee.get(made["file_url"]), 404, "FILE_NOT_FOUND")
+    assert (await kim.get(made["file_url"])).content == PNG
+
+
+async def test_only_who_may_delete_takes_a_file_away(
+    kim: httpx.AsyncClient, lee: httpx.AsyncClient, room: ChatRoom, session: Session
+) -> None:
+    made = (await send(kim, session, PNG)).json()
+    await add_person(room, session, "lee", "member")
+    refused = await lee.delete(f"/api/chat/sessions/{session.session_id}/messages/{made['message_id']}")
+    assert refused.status_code == 403
+    assert (await lee.get(made["file_url"])).content == PNG
+
+
+async def test_shown_again_and_deleted_at_the_same_moment(
+    kim: httpx.AsyncClient, gate: ChatGate, session: Session
+) -> None:
+    """Whichever comes first: a message never shows a file that nobody can get."""
+    for _ in range(8):
+        made = (await send(kim, session, b"hello", "a.txt")).json()
+        again, _ = await asyncio.gather(
+            gate.receive(KIM, session.session_id, {"type": "file", "file_id": made["file_id"]}),
+            kim.delete(f"/api/chat/sessions/{session.session_id}/messages/{made['message_id']}"),
+            return_exceptions=True,
+        )
+        assert again == [] or isinstance(again, FileNotFound)
+        held = made["file_id"] in [one["file_id"] for one in await files_in(kim, session)]
+        assert held == (again == [])
+        assert (await kim.get(made["file_url"])).status_code == (200 if held else 404)
+
+
+async def files_in(client: httpx.AsyncClient, session: Session) -> list[dict[str, Any]]:
+    """The files that the session's messages show, with the messages' ids."""
+    answer = await client.get(f"/api/chat/sessions/{session.session_id}/messages", params={"limit": 100})
+    return [
+        {"message_id": one["message_id"], "file_id": one["metadata"]["file"]["file_id"]}
+        for one in answer.json()["messages"] if one["message_type"] == "file"
+    ]
