@@ -41,8 +41,12 @@ async def pieces(prepare: Prepare, tell: Tell, *, streams: int, rate: int, secon
     return {"events": events, "cpu": time.process_time() - used - own, "late": late}
 
 
-async def stamps(prepare: Prepare, tell: Tell, *, stream: int, rate: float, seconds: float) -> dict[str, Any]:
+async def stamps(
+    prepare: Prepare, tell: Tell, *, stream: int, rate: float, seconds: float, width: int = 0
+) -> dict[str, Any]:
     """Pieces at random moments on one stream. Their text is the moment at which they were due, in nanoseconds.
+
+    It is at least `width` digits long.
 
     Being late because the event loop was busy is therefore part of what the client measures.
     """
@@ -52,6 +56,6 @@ async def stamps(prepare: Prepare, tell: Tell, *, stream: int, rate: float, seco
     while due < begun + seconds:
         due += chance.expovariate(rate)
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        await tell(prepare(stream, str(round(due * 1e9))))
+        await tell(prepare(stream, str(round(due * 1e9)).zfill(width)))
         sent += 1
     return {"events": sent}

@@ -66,9 +66,11 @@ class Driver:
     async def pieces(self, **how: Any) -> dict[str, Any]:
         return await pieces(self._prepare, self._tell, **how)
 
-    async def both(self, *, stream: int, stamp_rate: float, **how: Any) -> dict[str, Any]:
+    async def both(self, *, stream: int, stamp_rate: float, width: int = 0, **how: Any) -> dict[str, Any]:
         """Pieces on the first streams, and stamps on another, at the same time."""
-        stamped = stamps(self._prepare, self._tell, stream=stream, rate=stamp_rate, seconds=how["seconds"])
+        stamped = stamps(
+            self._prepare, self._tell, stream=stream, rate=stamp_rate, seconds=how["seconds"], width=width
+        )
         found, _ = await asyncio.gather(self.pieces(**how), stamped)
         return found
 

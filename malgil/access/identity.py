@@ -35,6 +35,8 @@ class Identity:
 
 def query_token(query_string: bytes) -> str | None:
     """The `token` of a raw ASGI query string; None when there is none or an empty one."""
+    if not query_string:
+        return None
     found = parse_qs(query_string.decode("latin-1")).get("token")
     return found[0] if found else None
 

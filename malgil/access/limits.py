@@ -7,7 +7,8 @@ at most `capacity` are given within the first span, to the last one: a bucket th
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 MOST_KEYS: Final = 65_536
@@ -22,21 +23,19 @@ class Rule:
     limit: int
     per: float = 60.0
     burst: int = 0
+    # Known once, since every request asks.
+    capacity: int = field(init=False, compare=False)
+    """How many may come at once."""
+    rate: float = field(init=False, compare=False)
+    """Tokens that come back a second."""
+    span: float = field(init=False, compare=False)
+    """Seconds in which no more than `capacity` are given; with no burst this is `per`."""
 
-    @property
-    def capacity(self) -> int:
-        """How many may come at once."""
-        return self.limit + self.burst
-
-    @property
-    def rate(self) -> float:
-        """Tokens that come back a second."""
-        return self.limit / self.per
-
-    @property
-    def span(self) -> float:
-        """Seconds in which no more than `capacity` are given; with no burst this is `per`."""
-        return self.capacity / self.rate
+    def __post_init__(self) -> None:
+        set_once = partial(object.__setattr__, self)
+        set_once("capacity", self.limit + self.burst)
+        set_once("rate", self.limit / self.per)
+        set_once("span", self.capacity / self.rate)
 
 
 class Ask(NamedTuple):

@@ -13,7 +13,11 @@ def bounded(scope: Scope, receive: Receive, limit: int) -> Receive:
     """`receive` for a body of at most `limit` bytes. Raises TooLarge, at once when the length is announced."""
     if scope["method"] == "POST" and UPLOADS.fullmatch(scope["path"]):
         return receive  # counted where it is written as it comes
-    announced = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+    announced = None
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            announced = value
+            break
     if announced is None:
         return receive if scope["method"] in _BODILESS else _counted(receive, limit)
     if announced.isdigit() and len(announced) < 16 and int(announced) <= limit:

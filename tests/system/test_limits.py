@@ -6,20 +6,20 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
+from malgil.access.mint import mint
 from tests.crash.harness import Server
 from tests.system.behind import REPLICAS, behind_nginx
 
-LIMITED = {"RATE_LIMIT_ENABLED": "true"}
-RULES = """
-rate_limit:
-  endpoints:
-    POST /agent/chat: {limit: 100, per: 300}
-"""
+SECRET = "a secret of more than thirty-two bytes"
+LIMITED = {"RATE_LIMIT_ENABLED": "true", "JWT_SECRET_KEY": SECRET}
+RULES = "endpoints:\n  POST /agent/chat: {limit: 100}\n"
+CALLS = 150
 
 
 def limit(folder: Path) -> None:
@@ -56,12 +56,12 @@ def busy() -> Iterator[None]:
 
 @pytest.mark.usefixtures("busy")
 async def test_of_a_hundred_and_fifty_at_once_a_hundred_are_answered(url: str) -> None:
-    async with httpx.AsyncClient(base_url=url, timeout=120, trust_env=False) as api:
-
-        async def ask(user: str) -> int:
-            task = {"task": "환불 규정 알려 주세요", "user_id": user}
-            return (await api.post("/agent/chat", json=task)).status_code
-
-        for _ in range(1):
-            answers = await asyncio.gather(*(ask("kim") for _ in range(150)))
-            assert Counter(answers) == {200: 100, 429: 50}
+    most = httpx.Limits(max_connections=CALLS)
+    async with httpx.AsyncClient(base_url=url, timeout=120, limits=most, trust_env=False) as api:
+        for user in ("kim", "lee", "mina"):
+            token = mint(
+                SECRET, user=user, tenant="t", roles=["user"], now=datetime.now(UTC), lifetime=timedelta(hours=1)
+            )
+            asked = {"headers": {"Authorization": f"Bearer {token}"}, "json": {"task": "환불 규정 알려 주세요"}}
+            answers = await asyncio.gather(*(api.post("/agent/chat", **asked) for _ in range(CALLS)))
+            assert Counter(one.status_code for one in answers) == {200: 100, 429: 50}
