@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from importlib import import_module
 
 from malgil.chat.search.tasks import BATCH, TOUCHING
-from malgil.knowledge.terms import Vocabulary
+from malgil.knowledge.terms import Korean, Vocabulary
 from malgil.log.model import Entry
 
 SOON = 0.2
@@ -23,12 +23,9 @@ Step = Callable[[], Awaitable[int]]
 _log = logging.getLogger(__name__)
 
 
-def vocabulary() -> Vocabulary:
-    """Korean and English, whose tools are loaded with the first text in them."""
-    return Vocabulary(
-        lambda: import_module("malgil.knowledge.korean").KoreanWords(),
-        lambda: import_module("malgil.knowledge.english").EnglishStems(),
-    )
+def vocabulary(korean: Korean) -> Vocabulary:
+    """Korean and English, whose tool is loaded with the first text in it."""
+    return Vocabulary(korean, lambda: import_module("malgil.knowledge.english").EnglishStems())
 
 
 class Indexing:

@@ -41,6 +41,7 @@ from malgil.chat.search.tasks import Indexer
 from malgil.chat.titles import TitleGiver
 from malgil.kit.clock import Clock, SystemClock
 from malgil.kit.ids import UlidIds
+from malgil.knowledge.analyst import Analyst
 from malgil.log import actions as log
 from malgil.log.model import Entry
 from malgil.log.scribe import Announce, Scribe
@@ -120,7 +121,8 @@ async def build(settings: Settings, url: str, *, node: str, turns: TurnSettings 
         ward = await opening.enter_async_context(Ward(rooms.realtime(settings)))
         shelf = Shelf(rooms.blobs(settings), rooms.files(settings))
         room = open_room(database, hub, ward, frames, scribe, meter=meter)
-        room = replace(room, has_read=teller.has_read, vocabulary=vocabulary())
+        korean = await opening.enter_async_context(Analyst())
+        room = replace(room, has_read=teller.has_read, vocabulary=vocabulary(korean))
         opening.push_async_callback(room.posts.drain)
         await opening.enter_async_context(indexing.running(Indexer(database, room.vocabulary, meter.indexed)))
         pieces = piece_commits(database, scribe)

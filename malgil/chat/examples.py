@@ -118,7 +118,7 @@ def _uploaded(name: str) -> Example:
 
 def _found(snippet: str) -> Example:
     hit = {"message_id": _ASKED, "session_id": _SESSION, "snippet": snippet, "score": 3.1416, "created_at": _AT}
-    return {"results": [hit], "total": 1}
+    return {"results": [hit], "total": 1, "partial": False}
 
 
 EXAMPLES: Final[dict[str, Example]] = {

@@ -5,16 +5,19 @@ word inside a longer one is found and a name that no dictionary holds too. Engli
 whole and by their parts, other scripts that write without spaces by pairs of characters.
 """
 
+import asyncio
 import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import Protocol
+
+from malgil.kit.errors import Unavailable
 
 TERMS_MOST = 4096
 """Different terms of one text; what comes later in a text of more is not found by it."""
@@ -24,12 +27,29 @@ ANALYSED_MOST = 8_192
 
 WORD_MOST = 64
 
-Korean = Callable[[str], Iterable[str]]
-"""The content words of a Korean text."""
+QUESTION_SECONDS = 0.15
+"""How long a question waits for its Korean words; then it is asked without them, by its pairs of syllables."""
+
+Words = Sequence[Sequence[str]]
 Stem = Callable[[str], str]
 """The stem of an English word in lower case."""
 
-Tool = TypeVar("Tool")
+
+class Unready(Unavailable):
+    """The words of a language cannot be had at the moment."""
+
+    def __init__(self) -> None:
+        super().__init__("Korean words cannot be read at the moment.")
+
+
+class Korean(Protocol):
+    """Who takes Korean texts apart. Texts are bounded by ANALYSED_MOST."""
+
+    async def words(self, texts: Sequence[str]) -> Words:
+        """The content words of each text. Raises Unready, without waiting for it."""
+
+    async def ready(self) -> None:
+        """Wait until `words` may be asked again. Raises Unready when that takes too long."""
 
 _STOP_EN = """
 a about after again all also am an and any are as at be because been before being both but by can could did do does
@@ -58,20 +78,52 @@ class Sought:
     terms: tuple[str, ...]
 
 
-class Vocabulary:
-    """Texts to terms. `korean` and `stem` give the tools when they are first needed, once; both may take a second."""
+class NoKorean:
+    """Where nobody knows Korean: pairs of syllables alone."""
 
-    def __init__(self, korean: Callable[[], Korean] | None = None, stem: Callable[[], Stem] | None = None) -> None:
-        self._korean = _Lazy(korean or (lambda: _no_words))
+    async def words(self, texts: Sequence[str]) -> Words:
+        return [()] * len(texts)
+
+    async def ready(self) -> None:
+        pass
+
+
+class Vocabulary:
+    """Texts to terms. `stem` gives the tool when it is first needed, once; that may take a moment."""
+
+    def __init__(self, korean: Korean | None = None, stem: Callable[[], Stem] | None = None) -> None:
+        self._korean = korean or NoKorean()
         self._stem = _Lazy(stem or (lambda: _as_it_is))
 
-    def terms(self, text: str) -> Mapping[str, int]:
-        """How often each term occurs in the text, TERMS_MOST of them at most."""
+    async def ready(self) -> None:
+        """Wait until texts can be read again. Raises Unready when that takes too long."""
+        await self._korean.ready()
+
+    async def terms(self, texts: Sequence[str]) -> Sequence[Mapping[str, int]]:
+        """How often each term occurs in each text, TERMS_MOST of them at most. Raises Unready, at once."""
+        texts = await asyncio.to_thread(lambda: [normal(text) for text in texts])
+        words = await self._korean_words(texts)
+        return await asyncio.to_thread(lambda: list(map(self._terms, texts, words)))
+
+    async def sought(self, text: str) -> Sought:
+        """What a text must hold to be what `text` asks for."""
         text = normal(text)
-        words = self._korean_words(text)
-        found: Counter[str] = Counter()
-        for word in words:
-            found[word] += 1
+        try:
+            async with asyncio.timeout(QUESTION_SECONDS):
+                (words,) = await self._korean_words([text])
+        except (Unready, TimeoutError):
+            words = ()
+        return await asyncio.to_thread(self._sought, text, words)
+
+    async def _korean_words(self, texts: Sequence[str]) -> Words:
+        korean = [text[:ANALYSED_MOST] for text in texts if _HANGUL.search(text)]
+        found = iter(await self._korean.words(korean) if korean else ())
+        return [
+            [word for word in next(found) if word not in STOP_WORDS] if _HANGUL.search(text) else () for text in texts
+        ]
+
+    def _terms(self, text: str, words: Iterable[str]) -> Mapping[str, int]:
+        found = Counter(words)
         pairs = Counter(pair for run in _HANGUL.findall(text) for pair in _pairs(run))
         for pair, times in pairs.items():
             found[pair] = max(found[pair], times)
@@ -79,12 +131,9 @@ class Vocabulary:
             found.update(own)
         return dict(list(found.items())[:TERMS_MOST]) if len(found) > TERMS_MOST else found
 
-    def sought(self, text: str) -> Sought:
-        """What a text must hold to be what `text` asks for."""
-        text = normal(text)
-        required: dict[str, None] = {}
+    def _sought(self, text: str, words: Collection[str]) -> Sought:
+        required = dict.fromkeys(words)
         terms: dict[str, None] = {}
-        required |= dict.fromkeys(self._korean_words(text))
         for run in _HANGUL.findall(text):
             pairs = list(_pairs(run))
             terms |= dict.fromkeys(pairs)
@@ -111,11 +160,6 @@ class Vocabulary:
                 spans.append((start, end))
         return _merged(spans)
 
-    def _korean_words(self, text: str) -> list[str]:
-        if not _HANGUL.search(text):
-            return []
-        return [word for word in self._korean()(text[:ANALYSED_MOST]) if word not in STOP_WORDS]
-
     def _others(self, text: str, heads: Set[str] | None = None) -> Iterator[tuple[int, int, list[str]]]:
         """(start, end, terms) of what is not Hangul; the first term is the strictest. Only words that begin as one of
         `heads` does, if there are any."""
@@ -139,24 +183,20 @@ class Vocabulary:
         return self._stem()(word) if word.isascii() and word.isalpha() else word
 
 
-class _Lazy(Generic[Tool]):
+class _Lazy:
     """Made when first asked for, by whichever thread asks; the others wait for it."""
 
-    def __init__(self, make: Callable[[], Tool]) -> None:
+    def __init__(self, make: Callable[[], Stem]) -> None:
         self._make = make
         self._lock = Lock()
-        self._made: list[Tool] = []
+        self._made: list[Stem] = []
 
-    def __call__(self) -> Tool:
+    def __call__(self) -> Stem:
         if not self._made:
             with self._lock:
                 if not self._made:
                     self._made.append(self._make())
         return self._made[0]
-
-
-def _no_words(text: str) -> Iterable[str]:
-    return ()
 
 
 def _as_it_is(word: str) -> str:

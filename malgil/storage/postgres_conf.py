@@ -7,7 +7,7 @@ SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
     "max_connections": "200",
-    "shared_buffers": "64MB",
+    "shared_buffers": "256MB",
     "max_wal_size": "512MB",
     # Durability is the product: these are PostgreSQL's defaults, written down so that nobody wonders.
     "fsync": "on",

@@ -1,23 +1,29 @@
 """Terms of Korean, English and mixed texts."""
 
+import asyncio
 import subprocess
 import sys
-import threading
 import time
 import unicodedata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from malgil.knowledge.terms import TERMS_MOST, Vocabulary, key_of, keys_of, level
+from malgil.knowledge.terms import TERMS_MOST, Sought, Stem, Unready, Vocabulary, Words, key_of, keys_of, level
 
 ROOT = Path(__file__).parents[2]
 
 
-def finds(words: Vocabulary, q: str, text: str) -> bool:
+async def terms(words: Vocabulary, text: str) -> Mapping[str, int]:
+    (found,) = await words.terms([text])
+    return found
+
+
+async def finds(words: Vocabulary, q: str, text: str) -> bool:
     """Whether the text holds all that the question requires."""
-    required = words.sought(q).required
-    return bool(required) and set(required) <= set(words.terms(text))
+    required = (await words.sought(q)).required
+    return bool(required) and set(required) <= set(await terms(words, text))
 
 
 @pytest.mark.parametrize(("q", "text"), [
@@ -31,41 +37,46 @@ def finds(words: Vocabulary, q: str, text: str) -> bool:
     ("example", "https://shop.example.com/p/77?x=2"), ("ｏｒｄｅｒ", "order"), ("iphone15", "iPhone15 case"),
     ("東京", "東京都"), ("café", "Café au lait"), ("don't ship", "shipping"),
 ])
-def test_what_is_found(words: Vocabulary, q: str, text: str) -> None:
-    assert finds(words, q, text), (words.sought(q), words.terms(text))
+async def test_what_is_found(words: Vocabulary, q: str, text: str) -> None:
+    assert await finds(words, q, text), (await words.sought(q), await terms(words, text))
 
 
 @pytest.mark.parametrize(("q", "text"), [
     ("배송", "배가 송이를 실었다"), ("ORD-1001", "ORD-1002"), ("ORD-1001", "ORD-10011"), ("order", "border"),
     ("환불", "환율 불안"), ("order refund", "order"),
 ])
-def test_what_is_not(words: Vocabulary, q: str, text: str) -> None:
-    assert not finds(words, q, text), (words.sought(q), words.terms(text))
+async def test_what_is_not(words: Vocabulary, q: str, text: str) -> None:
+    assert not await finds(words, q, text), (await words.sought(q), await terms(words, text))
 
 
 @pytest.mark.parametrize("text", ["the", "a", "?!", "  ", "💥", "'", "_-_", "don't"])
-def test_texts_without_terms(words: Vocabulary, text: str) -> None:
-    assert words.terms(text) == {}
-    assert words.sought(text).terms == ()
+async def test_texts_without_terms(words: Vocabulary, text: str) -> None:
+    assert await terms(words, text) == {}
+    assert (await words.sought(text)).terms == ()
 
 
-def test_how_often(words: Vocabulary) -> None:
-    found = words.terms("order orders ORDER 배송 배송 배송")
+async def test_how_often(words: Vocabulary) -> None:
+    found = await terms(words, "order orders ORDER 배송 배송 배송")
     assert (found["order"], found["배송"]) == (3, 3)
 
 
-def test_an_order_number_is_that_one_and_no_part_of_it(words: Vocabulary) -> None:
-    assert words.sought("ORD-1001").terms == ("ord-1001",)
-    assert {"ord-1001", "ord", "1001"} <= set(words.terms("ORD-1001"))
+async def test_an_order_number_is_that_one_and_no_part_of_it(words: Vocabulary) -> None:
+    assert (await words.sought("ORD-1001")).terms == ("ord-1001",)
+    assert {"ord-1001", "ord", "1001"} <= set(await terms(words, "ORD-1001"))
 
 
-def test_a_long_text_has_bounded_terms_in_bounded_time(words: Vocabulary) -> None:
-    words.terms("가")
+async def test_texts_of_several_scripts_are_read_together(words: Vocabulary) -> None:
+    texts = ["order", "환불", "", "반품 return", "東京"]
+    assert await words.terms(texts) == [await terms(words, text) for text in texts]
+
+
+async def test_a_long_text_has_bounded_terms_in_bounded_time(words: Vocabulary) -> None:
+    await terms(words, "가")
     begun = time.monotonic()
     for text in ("".join(map(chr, range(0xAC00, 0xAC00 + 11_000))) * 3, "x" * 32_768, "a-" * 16_000, "1," * 16_000,
                  " ".join(f"w{n}" for n in range(8_000))):
-        assert len(words.terms(text)) <= TERMS_MOST
-        words.sought(text[:200])
+        assert len(await terms(words, text)) <= TERMS_MOST
+        await words.sought(text[:200])
     assert time.monotonic() - begun < 60
 
 
@@ -82,33 +93,58 @@ def test_numbers_of_terms_are_the_same_for_ever() -> None:
     ("order", "Reordered? My orders!", ["orders"]), ("배송 order", "order 배송", ["order", "배송"]),
     ("송조회", "배송조회", ["송조회"]), ("zzz", "abc", []), ("ORD-1", "see ORD-1!", ["ORD-1"]),
 ])
-def test_marks(words: Vocabulary, q: str, text: str, marked: list[str]) -> None:
+async def test_marks(words: Vocabulary, q: str, text: str, marked: list[str]) -> None:
     shown = level(text)
-    assert [shown[start:end] for start, end in words.marks(shown, words.sought(q))] == marked
+    assert [shown[start:end] for start, end in words.marks(shown, await words.sought(q))] == marked
 
 
-def test_tools_are_loaded_once_and_when_needed() -> None:
+class Absent:
+    """Nobody who knows Korean is there, or only somebody slow."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
+
+    async def words(self, texts: Sequence[str]) -> Words:
+        if self._seconds is None:
+            raise Unready
+        await asyncio.sleep(self._seconds)
+        return [("낱말",)] * len(texts)
+
+    async def ready(self) -> None:
+        raise Unready
+
+
+@pytest.mark.parametrize("korean", [Absent(), Absent(60)])
+async def test_a_question_is_asked_without_korean_words_rather_than_late(korean: Absent) -> None:
+    words = Vocabulary(korean)
+    begun = time.monotonic()
+    assert await words.sought("배송조회를 order") == Sought(("order",), ("order", "배송", "송조", "조회", "회를"))
+    assert await words.sought("배송") == Sought(("배송",), ("배송",))
+    assert time.monotonic() - begun < 30
+
+
+async def test_a_text_is_not_read_without_its_words() -> None:
+    with pytest.raises(Unready):
+        await Vocabulary(Absent()).terms(["order", "배송"])
+    assert await Vocabulary(Absent()).terms(["order"]) == [{"order": 1}]
+
+
+async def test_the_stemmer_is_loaded_once_and_when_needed() -> None:
     made: list[str] = []
 
-    def korean() -> object:
+    def stem() -> Stem:
         time.sleep(0.05)
-        made.append("ko")
-        return lambda text: ["낱말"]
+        made.append("en")
+        return str
 
-    vocabulary = Vocabulary(korean, lambda: made.append("en") or str)
-    vocabulary.terms("123")
+    vocabulary = Vocabulary(stem=stem)
+    await vocabulary.terms(["123 가나"])
     assert made == []
-    threads = [threading.Thread(target=vocabulary.terms, args=("가나",)) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert made == ["ko"]
-    assert "낱말" in vocabulary.terms("다라 word")
-    assert made == ["ko", "en"]
+    await asyncio.gather(*(vocabulary.terms(["word"]) for _ in range(4)))
+    assert made == ["en"]
 
 
 def test_importing_it_loads_no_analyser() -> None:
-    program = ("import sys, malgil.app.indexing; "
+    program = ("import sys, malgil.app.wiring; "
                "sys.exit('kiwipiepy' in sys.modules or 'snowballstemmer' in sys.modules)")
     subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT)

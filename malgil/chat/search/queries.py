@@ -24,7 +24,8 @@ from malgil.storage.database import Connection, Database, Row
 
 ALL_MOST = 4
 """A question of more words is not expected to be answered in all of them: the best matches are looked for at once."""
-PART = 0.5
+PART = 0.35
+"""What a part of a word counts against a whole one."""
 LEADS = 3_000
 """Messages that the words of a question may lead to, together."""
 LEADS_ALL = 20_000
@@ -33,12 +34,16 @@ LEADS_ALL = 20_000
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """Where to look. `sessions` are the one that was named, or the caller's newest; `whole`: no others, and few
-    messages."""
+    """Where to look. `sessions` are the one that was named, or the caller's newest; `messages`: how many all of them
+    have, None where the caller has other sessions too."""
 
     sessions: list[str]
     named: list[str] | None
-    whole: bool
+    messages: int | None
+
+    def within(self, most: int) -> bool:
+        """Whether looking through so many messages of `sessions` is looking through all."""
+        return self.messages is not None and self.messages <= most
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +82,19 @@ async def find(
     limit: int
 ) -> Json:
     """The answer of the route. Raises what `chat.queries.open_session` raises for the session."""
-    sought = await asyncio.to_thread(vocabulary.sought, q)
+    sought = await vocabulary.sought(q)
     async with database.read() as conn:
         scope = await _scope(conn, caller, session_id)
-        rows = await _by_terms(conn, scope, wanted, sought, limit)
+        rows, partial = await _by_terms(conn, scope, wanted, sought, limit)
         as_it_is = not sought.terms or (not rows and len(q.strip()) <= 2)
         if as_it_is:
             rows = await store.read_through(conn, scope.sessions, wanted, q.strip(), limit)
+            partial = not scope.within(store.LITERAL)
     shown = await asyncio.to_thread(_snippets, vocabulary, rows, None if as_it_is else sought, q.strip())
+    total = min(rows[0]["total"], store.CANDIDATES) if rows else 0
     return {
         "results": [_result(row, one) for row, one in zip(rows, shown, strict=True)],
-        "total": min(rows[0]["total"], store.CANDIDATES) if rows else 0,
+        "total": total, "partial": partial or total == store.CANDIDATES,
     }
 
 
@@ -101,36 +108,41 @@ def _snippets(vocabulary: Vocabulary, rows: Sequence[Row], sought: Sought | None
 async def _scope(conn: Connection, caller: Caller, session_id: str | None) -> _Scope:
     if session_id is not None:
         session, _ = await chat.open_session(conn, caller, session_id)
-        return _Scope([session_id], [session_id], session.message_count <= store.SCAN)
-    rows = await store.scope(conn, caller.user_id, caller.tenant)
-    few = len(rows) <= store.SESSIONS and sum(row["message_count"] for row in rows) <= store.SCAN
-    return _Scope([row["session_id"] for row in rows], None, few)
+        return _Scope([session_id], [session_id], session.message_count)
+    row = await store.scope(conn, caller.user_id, caller.tenant)
+    return _Scope(row["sessions"], None, row["messages"] if row["all"] else None)
 
 
-async def _by_terms(conn: Connection, scope: _Scope, wanted: Wanted, sought: Sought, limit: int) -> list[Row]:
-    if not sought.terms or not scope.sessions:
-        return []
+async def _by_terms(
+    conn: Connection, scope: _Scope, wanted: Wanted, sought: Sought, limit: int
+) -> tuple[list[Row], bool]:
+    """The best, and whether messages were left out that were not looked at."""
+    if not sought.terms:
+        return [], False
     words = await _words(conn, sought)
     rows: list[Row] = []
+    partial = False
     if words.required and len(words.required) <= ALL_MOST and all(map(words.of, words.required)):
-        rows = await _all_of(conn, scope, wanted, words, limit)
+        rarest = min(map(words.of, words.required))
+        few = rarest <= LEADS or (rarest <= LEADS_ALL and words.expected() <= LEADS / 3)
+        rows, partial = await _look(conn, scope, wanted, words, words.required, few=few, every=True, limit=limit)
     if not rows and words.known:
-        rows = await _any_of(conn, scope, wanted, words, limit)
-    return rows
+        leading = _leading(words)
+        few = words.of(leading[0]) <= LEADS
+        rows, missed = await _look(conn, scope, wanted, words, leading, few=few, every=False, limit=limit)
+        partial = partial or missed
+    return rows, partial
 
 
-async def _all_of(conn: Connection, scope: _Scope, wanted: Wanted, words: _Words, limit: int) -> list[Row]:
-    rarest = min(map(words.of, words.required))
-    few = rarest <= LEADS or (rarest <= LEADS_ALL and words.expected() <= LEADS / 3)
-    look, where = (store.look_up, scope.named) if few and not scope.whole else (store.look_through, scope.sessions)
-    return await look(conn, where, wanted, words.weighed(), words.required, every=True, limit=limit)
-
-
-async def _any_of(conn: Connection, scope: _Scope, wanted: Wanted, words: _Words, limit: int) -> list[Row]:
-    leading = _leading(words)
-    few = words.of(leading[0]) <= LEADS
-    look, where = (store.look_up, scope.named) if few and not scope.whole else (store.look_through, scope.sessions)
-    return await look(conn, where, wanted, words.weighed(), leading, every=False, limit=limit)
+async def _look(
+    conn: Connection, scope: _Scope, wanted: Wanted, words: _Words, terms: Sequence[int], *, few: bool, every: bool,
+    limit: int
+) -> tuple[list[Row], bool]:
+    """`few`: so few messages have the terms that these lead to them."""
+    whole = scope.within(store.SCAN)
+    look, where = (store.look_up, scope.named) if few and not whole else (store.look_through, scope.sessions)
+    rows = await look(conn, where, wanted, words.weighed(), terms, every=every, limit=limit)
+    return rows, not few and not whole
 
 
 async def _words(conn: Connection, sought: Sought) -> _Words:
@@ -144,12 +156,12 @@ async def _words(conn: Connection, sought: Sought) -> _Words:
 
 
 def _leading(words: _Words) -> list[int]:
-    """The rarest terms, as many as lead to few enough messages, and one in any case."""
+    """The rarest terms, as many as lead to no more messages than are scored, and one in any case."""
     found: list[int] = []
     messages = 0
     for term in sorted(words.known, key=words.of):
         messages += words.of(term)
-        if found and messages > LEADS:
+        if found and messages > store.PARTIAL:
             break
         found.append(term)
     return found

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from malgil.chat.queries import time_of
-from malgil.chat.search.store import CANDIDATES
+from malgil.chat.search.store import CANDIDATES, SCAN
 from malgil.kit.text import Text
 
 Q_MOST = 200
@@ -64,3 +64,7 @@ class Hit(BaseModel):
 class SearchResults(BaseModel):
     results: list[Hit] = Field(description="The best first; of equal ones the newest.")
     total: int = Field(description=f"How many were found; {CANDIDATES} may stand for more.", ge=0, le=CANDIDATES)
+    partial: bool = Field(description=(
+        f"There may be more: of messages with words as common as these only the newest {SCAN:,} of those in question "
+        "were looked through, or there were more hits than are counted. `from` and `to` lead to older ones."
+    ))

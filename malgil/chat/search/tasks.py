@@ -5,7 +5,7 @@ changes again has another entry coming.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -13,7 +13,7 @@ from malgil.agents.events import AnswerEnded
 from malgil.chat.events import MessageCreated, MessageDeleted, MessageEdited, SessionErased
 from malgil.chat.search import store
 from malgil.chat.search.store import Reading
-from malgil.knowledge.terms import Vocabulary, key_of
+from malgil.knowledge.terms import Unready, Vocabulary, keys_of
 from malgil.log.consumers import Consumed, consume
 from malgil.storage.database import Database, Row, UnitOfWork
 
@@ -38,8 +38,15 @@ class Indexer:
         self._reached = reached
 
     async def __call__(self) -> int:
-        """Index what comes next in the log; how many entries that were, 0 at its end."""
-        return await consume(self._database, CONSUMER, self._handle, limit=BATCH)
+        """Index what comes next in the log; how many entries that were, 0 at its end.
+
+        While words cannot be read it waits, outside the transaction. Raises Unready when that takes too long.
+        """
+        while True:
+            try:
+                return await consume(self._database, CONSUMER, self._handle, limit=BATCH)
+            except Unready:
+                await self._vocabulary.ready()
 
     async def _handle(self, uow: UnitOfWork, entries: Sequence[Consumed]) -> None:
         touched = [one.entry.data["message_id"] for one in entries if one.entry.kind in TOUCHING]
@@ -52,8 +59,9 @@ class Indexer:
         rows = await store.saying(uow.conn, touched)
         await uow.may_pause(PAUSE_SECONDS)
         for start in range(0, len(rows), AT_ONCE):
-            readings = await asyncio.to_thread(read, self._vocabulary, rows[start : start + AT_ONCE])
-            await store.put_in(uow.conn, readings)
+            some = rows[start : start + AT_ONCE]
+            found = await self._vocabulary.terms([row["content"] for row in some])
+            await store.put_in(uow.conn, await asyncio.to_thread(readings, some, found))
         if self._reached is not None:
             uow.after_commit(partial(_tell, self._reached, entries[0].entry.at))
 
@@ -62,13 +70,12 @@ async def _tell(reached: Callable[[datetime], None], at: datetime) -> None:
     reached(at)
 
 
-def read(vocabulary: Vocabulary, rows: Sequence[Row]) -> list[Reading]:
+def readings(rows: Sequence[Row], found: Sequence[Mapping[str, int]]) -> list[Reading]:
     """What the rows (session_id, seq, content) are found by; those without a term are left out."""
-    readings = []
-    for row in rows:
-        terms = vocabulary.terms(row["content"])
-        if terms:
-            counts = [min(count, COUNT_MOST) for count in terms.values()]
-            keys = [key_of(term) for term in terms]
-            readings.append(Reading(row["session_id"], row["seq"], row["content"], keys, counts))
-    return readings
+    return [
+        Reading(
+            row["session_id"], row["seq"], row["content"], keys_of(list(terms)),
+            [min(count, COUNT_MOST) for count in terms.values()],
+        )
+        for row, terms in zip(rows, found, strict=True) if terms
+    ]

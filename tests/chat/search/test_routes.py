@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from malgil.chat.model import NewSession, Session
 from malgil.chat.room import ChatRoom, post
-from malgil.chat.search.store import CANDIDATES
+from malgil.chat.search.store import CANDIDATES, NEWEST, scope
 from malgil.chat.search.tasks import Indexer
 from tests.chat.people import FAR_KIM, KIM, LEE, Answerer, add_person, make_session, say
 from tests.chat.search.asking import SEARCH, Asker, caught_up
@@ -28,7 +28,7 @@ async def test_the_answer(room: ChatRoom, session: Session, ask: Asker) -> None:
         "snippet": "무료<mark>배송</mark>조회를 부탁드려요 &lt;b&gt;빨리&lt;/b&gt;",
         "created_at": posted.created_at.isoformat().replace("+00:00", "Z"),
     }
-    assert found["total"] == 1
+    assert (found["total"], found["partial"]) == (1, False)
 
 
 @pytest.mark.parametrize(("text", "q", "snippet"), [
@@ -88,8 +88,8 @@ async def test_others_see_nothing(
         """Lee asks without waiting for the index."""
 
     lees = Asker(lee, now)
-    assert await lees("배송") == {"results": [], "total": 0}
-    assert await lees("을") == {"results": [], "total": 0}
+    assert await lees("배송") == {"results": [], "total": 0, "partial": False}
+    assert await lees("을") == {"results": [], "total": 0, "partial": False}
     answer = await lee.get(SEARCH, params={"q": "배송", "session_id": session.session_id})
     assert (answer.status_code, answer.json()["code"]) == (404, "SESSION_NOT_FOUND")
     await add_person(room, session, "lee", "viewer")
@@ -167,7 +167,7 @@ async def test_hostile_questions_find_what_they_say_or_nothing(
     room: ChatRoom, session: Session, ask: Asker, q: str
 ) -> None:
     await post(room, say(session, "무해한 문장"))
-    assert await ask(q) == {"results": [], "total": 0}
+    assert await ask(q) == {"results": [], "total": 0, "partial": False}
     posted = await post(room, say(session, f"여기 {q} 있다"))
     assert await ask.ids(q) in ([posted.message_id], [])
 
@@ -185,8 +185,35 @@ async def test_every_way_of_looking_finds_the_same(
     assert [await ask(q, limit=50) for q in questions] == usual, "the words lead"
     monkeypatch.setattr("malgil.chat.search.queries.LEADS", 0)
     monkeypatch.setattr("malgil.chat.search.queries.LEADS_ALL", 0)
-    totals = [(await ask(q, limit=50))["total"] for q in questions]
-    assert totals[:4] == [one["total"] for one in usual[:4]], "the sessions lead"
+    found = [await ask(q, limit=50) for q in questions]
+    assert [one["total"] for one in found[:4]] == [one["total"] for one in usual[:4]], "the sessions lead"
+    assert [one["partial"] for one in found] == [True] * 5, "and they might hold more than was looked through"
+
+
+async def test_behind_many_sessions_that_are_no_more(
+    room: ChatRoom, session: Session, indexer: Indexer, ask: Asker
+) -> None:
+    posted = await post(room, say(session, "사과 배송"))
+    async with room.database.read() as conn:
+        await conn.execute(
+            "INSERT INTO chat_sessions (session_id, tenant, owner_id, status, last_activity, created_at) "
+            "SELECT 'sess_z' || n, 'default', 'kim', 'deleted', now(), now() FROM generate_series(1, $1) n", NEWEST + 1,
+        )
+        await conn.execute(
+            "INSERT INTO chat_participants (session_id, user_id, role, joined_at) "
+            "SELECT 'sess_z' || n, 'kim', 'owner', now() FROM generate_series(1, $1) n", NEWEST + 1,
+        )
+    assert await ask.ids("사과") == [posted.message_id]
+    assert (await ask("과"))["partial"], "what has no terms is looked for in the newest messages only"
+
+
+async def test_where_something_happened_last_comes_first(room: ChatRoom, ask: Asker) -> None:
+    first, second = [await make_session(room, NewSession(KIM, None)) for _ in range(2)]
+    for session in (first, second, first):
+        await post(room, say(session, "사과"))
+    async with room.database.read() as conn:
+        row = await scope(conn, KIM.user_id, KIM.tenant)
+    assert (row["sessions"], row["messages"], row["all"]) == ([first.session_id, second.session_id], 3, True)
 
 
 async def test_more_hits_than_are_counted(room: ChatRoom, session: Session, indexer: Indexer, ask: Asker) -> None:
@@ -204,5 +231,5 @@ async def test_more_hits_than_are_counted(room: ChatRoom, session: Session, inde
             "c.length, c.terms, c.counts FROM chat_search c JOIN chat_messages m ON m.seq > 1000"
         )
     found = await ask("배송", limit=100)
-    assert (found["total"], len(found["results"])) == (CANDIDATES, 100)
+    assert (found["total"], len(found["results"]), found["partial"]) == (CANDIDATES, 100, True)
     assert found["results"][0]["message_id"] == f"m{CANDIDATES + 10}"

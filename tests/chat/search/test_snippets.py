@@ -35,6 +35,6 @@ def test_text_found_as_it_is(text: str, q: str, shown: str) -> None:
     assert literal(text, q) == shown
 
 
-def test_composed_and_wide_characters_are_shown_as_they_are_found(words: Vocabulary) -> None:
-    assert snippet(words, "ｏｒｄｅｒ 완료", words.sought("order")) == "<mark>order</mark> 완료"
-    assert snippet(words, "no hit here", words.sought("잠수함")) == "no hit here"
+async def test_composed_and_wide_characters_are_shown_as_they_are_found(words: Vocabulary) -> None:
+    assert snippet(words, "ｏｒｄｅｒ 완료", await words.sought("order")) == "<mark>order</mark> 완료"
+    assert snippet(words, "no hit here", await words.sought("잠수함")) == "no hit here"

@@ -2,13 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 
 import httpx
+import psutil
+import pytest
 
+from malgil.app.indexing import vocabulary
 from malgil.chat import actions, editing
 from malgil.chat.model import NewSession, Session
 from malgil.chat.room import ChatRoom, erase, post
 from malgil.chat.search.tasks import BATCH, CONSUMER, Indexer
+from malgil.knowledge.analyst import Analyst, Patience
+from malgil.knowledge.terms import Unready, key_of
 from malgil.log.consumers import Consumed, consume
 from malgil.log.queries import read as read_log
 from malgil.storage.database import UnitOfWork
@@ -56,11 +62,11 @@ async def test_right_after_a_change_the_old_text_is_not_found(
     assert set(await late.ids("사과")) == {edited.message_id, deleted.message_id}
     await edit(room, session, edited.message_id, "바나나를 주문했어요")
     await delete(room, session, deleted.message_id)
-    assert await late("사과") == {"results": [], "total": 0}
+    assert await late("사과") == {"results": [], "total": 0, "partial": False}
     assert len(await index_rows(room)) == 2, "the index has not caught up, and yet"
     await caught_up(indexer)
     assert len(await index_rows(room)) == 1
-    assert await late("사과") == {"results": [], "total": 0}
+    assert await late("사과") == {"results": [], "total": 0, "partial": False}
 
 
 async def test_an_erased_session_leaves_nothing(room: ChatRoom, session: Session, ask: Asker) -> None:
@@ -113,7 +119,7 @@ async def test_several_processes_index_an_existing_log_once(room: ChatRoom, sess
 
 
 async def test_it_tells_how_far_it_is(room: ChatRoom, session: Session) -> None:
-    reached = []
+    reached: list[datetime] = []
     await post(room, say(session, "사과"))
     await caught_up(Indexer(room.database, room.vocabulary, reached.append))
     async with room.database.read() as conn:
@@ -138,3 +144,31 @@ async def test_an_archived_session_is_searched(room: ChatRoom, session: Session,
     async with room.database.unit_of_work() as uow:
         await actions.archive_session(uow, room.scribe, KIM, session.session_id)
     assert await ask.ids("사과") == [posted.message_id]
+
+
+async def test_the_analyst_is_waited_for_and_may_die(room: ChatRoom, session: Session) -> None:
+    async with Analyst() as analyst:
+        indexer = Indexer(room.database, vocabulary(analyst))
+        await post(room, say(session, "어제 예뻤어요"))
+        await caught_up(indexer)
+        (child,) = [one for one in psutil.Process().children() if "malgil.knowledge.korean" in one.cmdline()]
+        child.kill()
+        await post(room, say(session, "밥을 먹었습니다"))
+        await caught_up(indexer)
+    kept, counted = await frequencies(room)
+    assert kept == counted
+    assert {key_of("예쁘다"), key_of("먹다")} <= set(kept)
+
+
+async def test_without_an_analyst_korean_waits_and_nothing_else_does(room: ChatRoom, session: Session) -> None:
+    async with Analyst(("/nowhere",), Patience(loading=0.3, again=0.1)) as analyst:
+        indexer = Indexer(room.database, vocabulary(analyst))
+        await post(room, say(session, "order 1"))
+        await caught_up(indexer)
+        assert len(await index_rows(room)) == 1
+        await post(room, say(session, "배송 2"))
+        with pytest.raises(Unready):
+            await caught_up(indexer)
+    assert len(await index_rows(room)) == 1
+    await caught_up(Indexer(room.database, room.vocabulary))
+    assert len(await index_rows(room)) == 2
