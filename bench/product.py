@@ -23,7 +23,7 @@ from bench.commands import obey
 from bench.drive import pieces, stamps
 from malgil.access.identity import Identity
 from malgil.access.tokens import SecretKey, TokenVerifier
-from malgil.app import asgi, serve, wiring
+from malgil.app import asgi, links, serve, wiring
 from malgil.app.callers import authenticator, caller_of
 from malgil.app.keys import jwt_secret
 from malgil.app.limit_types import Limit
@@ -94,7 +94,7 @@ async def build_driven(settings: Settings, url: str, **rest: Any) -> Application
         buses.append(MemoryBus())
         return buses[0]
 
-    wiring.MemoryBus = noted
+    links.MemoryBus = noted
     wiring.DatabaseLog = Ahead
     application = await wiring.build(settings, url, **rest)
     driver = Driver(buses[0])

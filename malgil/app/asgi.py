@@ -29,7 +29,6 @@ from malgil.kit.clock import Clock
 from malgil.kit.ids import Ids
 from malgil.observe.metrics import Metrics
 from malgil.observe.requests import RequestMeter
-from malgil.realtime.bus import Bus
 from malgil.realtime.connection import Room
 from malgil.realtime.meter import Meter
 from malgil.realtime.throttle import NoThrottle
@@ -50,7 +49,6 @@ class Edge:
     room: ChatRoom
     shelf: Shelf
     ward: Ward
-    bus: Bus
     links: Links
     limits: Limits | None
     ids: Ids
@@ -115,7 +113,7 @@ def _socketio(endpoint: WebSocketEndpoint, edge: Edge) -> list[BaseRoute]:
 
 
 def _user_socket(edge: Edge, identity: Identity) -> UserEndpoint:
-    users = Users(ChatGate(edge.room), edge.bus)
+    users = Users(ChatGate(edge.room), edge.links.bus)
     return UserEndpoint(
         edge.room.hub, _sessions(edge), _identifier(identity), edge.ward, ids=edge.ids, clock=edge.clock,
         users=users, meter=edge.meter,
@@ -124,7 +122,7 @@ def _user_socket(edge: Edge, identity: Identity) -> UserEndpoint:
 
 def _sessions(edge: Edge) -> Room:
     throttle = FrameThrottle(edge.limits, edge.clock) if edge.limits else NoThrottle()
-    typing = Typing(edge.bus, edge.ward.settings)
+    typing = Typing(edge.links.bus, edge.ward.settings)
     return Room(ChatGate(edge.room), typing, edge.ward.settings, edge.links.presence, throttle)
 
 

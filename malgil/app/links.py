@@ -1,6 +1,6 @@
 """What ties this process to the others of its installation: nothing, or a Redis."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import import_module
@@ -9,8 +9,8 @@ from typing import Any
 from malgil.app.settings import Settings
 from malgil.kit.clock import Clock
 from malgil.observe.metrics import Metrics
-from malgil.realtime.bus import Bus, Message
-from malgil.realtime.presence import Presence
+from malgil.realtime.bus import Bus, MemoryBus, Message
+from malgil.realtime.presence import MemoryPresence, Presence
 from malgil.storage.cache import Cache, SecondLevel
 
 DROPPED = "cache:dropped"
@@ -26,18 +26,17 @@ class Links:
     redis: Any = None
     """The client (malgil.storage.redis), for those whose adapters need one."""
     second: SecondLevel | None = None
-    counts: Callable[[], Mapping[str, int]] | None = None
     ping: Callable[[], Awaitable[None]] | None = None
 
 
-async def open_links(settings: Settings, opening: AsyncExitStack) -> Links | None:
-    """Bus, presence and second-level cache over REDIS_URL, None if there is none.
+async def open_links(settings: Settings, opening: AsyncExitStack, metrics: Metrics) -> Links:
+    """Bus, presence and second-level cache over REDIS_URL; without one this process is by itself.
 
     That Redis may be away: then each process is alone. The modules are named here and nowhere else: without a Redis
     nobody pays for its library.
     """
     if settings.redis_url is None:
-        return None
+        return Links(MemoryBus(), MemoryPresence())
     storage = import_module("malgil.storage.redis")
     redis = storage.connect(
         settings.redis_url.get_secret_value(), max_connections=settings.redis_max_connections,
@@ -52,7 +51,8 @@ async def open_links(settings: Settings, opening: AsyncExitStack) -> Links | Non
     async def ping() -> None:
         await storage.ping(redis)
 
-    return Links(bus, presence, redis, second, bus.counts, ping)
+    metrics.watch_bus(bus.counts)
+    return Links(bus, presence, redis, second, ping)
 
 
 def open_cache(links: Links, clock: Clock, metrics: Metrics) -> Cache:

@@ -134,12 +134,21 @@ def _config(settings: Settings, application: Application) -> uvicorn.Config:
 def _greet(settings: Settings, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    token = "" if settings.auth_mode == "dev" else " -H \"Authorization: Bearer $(malgil token --user guest)\""
-    sys.stderr.write(
-        f"\n  Malgil is ready at {url}\n\n"
-        f"  Try it:  curl -N{token} -G {url}/agent/chat/stream --data-urlencode 'task=주문 상태 확인'\n"
-        f"  Chat:    .venv/bin/malgil chat\n"
-        f"  API:     {url}/docs\n"
-        f"  Stop:    Ctrl-C (answers that are being made go on at the next start)\n\n"
-    )
+    sys.stderr.write(f"\n  Malgil is ready at {url}\n\n{_first_steps(settings, url)}\n")
     sys.stderr.flush()
+
+
+def _first_steps(settings: Settings, url: str) -> str:
+    """What a person may try first; nothing where only other processes come."""
+    if settings.service_role == "ai":
+        return "  It makes answers and talks to nobody; clients go to a gateway.\n"
+    token = "$(.venv/bin/malgil token --user guest)"
+    dev = settings.auth_mode == "dev"
+    bearer = "" if dev else f' -H "Authorization: Bearer {token}"'
+    chat = f".venv/bin/malgil chat --url {url}" + ("" if dev else f' --token "{token}"')
+    return (
+        f"  Try it:  curl -N{bearer} -G {url}/agent/chat/stream --data-urlencode 'task=주문 상태 확인'\n"
+        f"  Chat:    {chat}\n"
+        f"  API:     {url}/docs\n"
+        f"  Stop:    Ctrl-C (answers that are being made go on at the next start)\n"
+    )

@@ -205,7 +205,7 @@ def load(flags: Mapping[str, Any] | None = None, root: Path = Path()) -> Loaded:
         raise SettingsError(faults + [_fault(error, sources, yaml) for error in e.errors()]) from None
     if faults:
         raise SettingsError(faults)
-    return Loaded(settings, sources, _remarks(root))
+    return Loaded(settings, sources, (*_remarks(root), *_cautions(settings)))
 
 
 def _environments(root: Path) -> list[tuple[str, EnvSettingsSource]]:
@@ -241,3 +241,14 @@ def _remarks(root: Path) -> tuple[str, ...]:
         for name in source.env_vars
         if name in NOT_YET
     )
+
+
+def _cautions(settings: Settings) -> list[str]:
+    """What is right for one process and goes wrong for several."""
+    if settings.database_url is None or settings.file_storage_type != "local" or settings.file_storage_path is not None:
+        return []
+    alone = (
+        "Files are kept in this process's own DATA_DIR. If others share DATABASE_URL, give all of them one "
+        "FILE_STORAGE_PATH, or set FILE_STORAGE_TYPE=s3: what is uploaded at one is missing at the others otherwise."
+    )
+    return [alone]

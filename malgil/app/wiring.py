@@ -22,7 +22,7 @@ from malgil.agents.shop.tools import SHOP_TOOLS
 from malgil.agents.signals import turn_announcer
 from malgil.agents.toolbox import Toolbox
 from malgil.agents.worker import TurnWorker
-from malgil.agents.writer import PieceCommits, piece_commits
+from malgil.agents.writer import piece_commits
 from malgil.app import demo, rooms
 from malgil.app.asgi import Edge, build_asgi
 from malgil.app.housekeeping import keep_house
@@ -47,10 +47,8 @@ from malgil.log.model import Entry
 from malgil.log.scribe import Announce, Scribe
 from malgil.observe.metrics import DeliveryMeter, Metrics
 from malgil.realtime.announce import announcer
-from malgil.realtime.bus import MemoryBus
 from malgil.realtime.frames import Frames
 from malgil.realtime.hub import Hub
-from malgil.realtime.presence import MemoryPresence
 from malgil.realtime.reader import DatabaseLog
 from malgil.realtime.ward import Ward
 from malgil.storage.database import Database
@@ -101,50 +99,55 @@ async def build(settings: Settings, url: str, *, node: str, turns: TurnSettings 
     metrics = Metrics(__version__)
     meter = DeliveryMeter(metrics, clock)
     async with AsyncExitStack() as opening:
-        links = await open_links(settings, opening) or Links(MemoryBus(), MemoryPresence())
-        bus = links.bus
-        if links.counts is not None:
-            metrics.watch_bus(links.counts)
+        links = await open_links(settings, opening, metrics)
+        database = await _open_database(settings, url, opening, metrics)
         indexing = Indexing()
-        database = await _open_database(settings, url, opening)
-        metrics.watch_pool(database.pool_stats)
-        teller = await opening.enter_async_context(UnreadTeller(database, bus))
-        told = _announce(
-            MeteringAnnouncer(metrics), turn_announcer(bus), announcer(bus), teller.announce, indexing.announce
-        )
-        scribe = Scribe(ids, clock, told)
-        async with database.unit_of_work() as uow:
-            await log.settle_epoch(uow)
-        await demo.install(database, clock, model=settings.llm_model)
-        frames = Frames(CHAT_FRAMES, AGENT_FRAMES, rulings=RULINGS)
-        hub = await opening.enter_async_context(Hub(DatabaseLog(database), bus, frames, meter=meter))
+        teller = await opening.enter_async_context(UnreadTeller(database, links.bus))
+        told = (turn_announcer(links.bus), announcer(links.bus), teller.announce, indexing.announce)
+        scribe = Scribe(ids, clock, _announce(MeteringAnnouncer(metrics), *told))
+        await _found(database, clock, settings)
         ward = await opening.enter_async_context(Ward(rooms.realtime(settings)))
         shelf = Shelf(rooms.blobs(settings), rooms.files(settings))
-        room = open_room(database, hub, ward, frames, scribe, meter=meter)
-        korean = await opening.enter_async_context(Analyst())
-        room = replace(room, has_read=teller.has_read, vocabulary=vocabulary(korean))
-        opening.push_async_callback(room.posts.drain)
+        room = await _open_room(database, links, ward, scribe, meter, teller, opening)
         await opening.enter_async_context(indexing.running(Indexer(database, room.vocabulary, meter.indexed)))
-        pieces = piece_commits(database, scribe)
-        opening.push_async_callback(pieces.drain)
-        runner = _runner(settings, turns, room, pieces, clock)
-        worker = TurnWorker(database, scribe, bus, runner, turns, owner=uuid.uuid4().hex, node=node)
-        await opening.enter_async_context(TitleGiver(database, scribe, bus, _title))
+        await opening.enter_async_context(TitleGiver(database, scribe, links.bus, _title))
+        runner = _runner(settings, turns, room, clock, opening)
+        worker = TurnWorker(database, scribe, links.bus, runner, turns, owner=uuid.uuid4().hex, node=node)
         limits = await open_limits(settings, links.redis, clock, metrics, opening)
-        edge = Edge(settings, room, shelf, ward, bus, links, limits, ids, clock, metrics, meter)
+        edge = Edge(settings, room, shelf, ward, links, limits, ids, clock, metrics, meter)
         asgi = build_asgi(edge, await _identity(settings, clock, opening))
         house = asyncio.create_task(keep_house(database, scribe, turns, metrics, shelf.blobs), name="housekeeping")
         answers = settings.service_role != "gateway"
         return Application(asgi, worker, ward, opening.pop_all(), house, answers=answers)
 
 
-async def _open_database(settings: Settings, url: str, opening: AsyncExitStack) -> Database:
+async def _found(database: Database, clock: Clock, settings: Settings) -> None:
+    """What an installation begins with: its epoch, and the demo."""
+    async with database.unit_of_work() as uow:
+        await log.settle_epoch(uow)
+    await demo.install(database, clock, model=settings.llm_model)
+
+
+async def _open_room(
+    database: Database, links: Links, ward: Ward, scribe: Scribe, meter: DeliveryMeter, teller: UnreadTeller,
+    opening: AsyncExitStack,
+) -> ChatRoom:
+    frames = Frames(CHAT_FRAMES, AGENT_FRAMES, rulings=RULINGS)
+    hub = await opening.enter_async_context(Hub(DatabaseLog(database), links.bus, frames, meter=meter))
+    words = vocabulary(await opening.enter_async_context(Analyst()))
+    room = open_room(database, hub, ward, frames, scribe, meter=meter)
+    opening.push_async_callback(room.posts.drain)
+    return replace(room, has_read=teller.has_read, vocabulary=words)
+
+
+async def _open_database(settings: Settings, url: str, opening: AsyncExitStack, metrics: Metrics) -> Database:
     database = Database(
         url, pool_size=settings.database_pool_size, max_overflow=settings.database_max_overflow,
         timeout=settings.database_pool_timeout,
     )
     await database.open()
     opening.push_async_callback(database.close)
+    metrics.watch_pool(database.pool_stats)
     return database
 
 
@@ -154,13 +157,17 @@ async def _identity(settings: Settings, clock: Clock, opening: AsyncExitStack) -
     return Identity(TokenVerifier(token_keys(settings, clock, client), clock, dev=dev), dev=dev)
 
 
-def _runner(settings: Settings, turns: TurnSettings, room: ChatRoom, pieces: PieceCommits, clock: Clock) -> Runner:
+def _runner(
+    settings: Settings, turns: TurnSettings, room: ChatRoom, clock: Clock, opening: AsyncExitStack
+) -> Runner:
     if settings.llm_model != OFFLINE:
         raise SettingsError([f"LLM_MODEL={settings.llm_model}: this version has the bundled model only: {OFFLINE}"])
     offline = OfflineModel(clock, chunk_size=settings.stream_chunk_size, delay_ms=settings.stream_delay_ms)
     catalogue = ModelCatalogue({OFFLINE: Provided(offline, continues_prefix=True)})
     tools = {tool.name: tool for tool in SHOP_TOOLS}
     toolbox = Toolbox(room.database, room.scribe, tools, timeout=turns.tool_timeout)
+    pieces = piece_commits(room.database, room.scribe)
+    opening.push_async_callback(pieces.drain)
     return Runner(room.database, room.scribe, room.transcript, pieces, catalogue, toolbox, turns)
 
 

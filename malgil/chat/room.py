@@ -52,7 +52,8 @@ def open_room(
     database: Database, hub: Hub, ward: Ward, frames: Frames, scribe: Scribe, *,
     settings: ChatSettings | None = None, meter: Meter | None = None,
 ) -> ChatRoom:
-    """The room on these parts. `room.posts.drain()` before the database closes."""
+    """The room on these parts; `dataclasses.replace` gives it further ones. `room.posts.drain()` before the database
+    closes."""
     settings = settings or ChatSettings()
 
     async def write(uow: UnitOfWork, batch: Sequence[NewMessage]) -> Sequence[Posted | Exception]:

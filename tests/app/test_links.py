@@ -27,15 +27,14 @@ class Source:
         return self.asked
 
 
-async def opened(server: RedisServer, stack: AsyncExitStack) -> Links:
-    links = await open_links(Settings(redis_url=server.url), stack)
-    assert links is not None
-    return links
+async def opened(server: RedisServer, stack: AsyncExitStack, metrics: Metrics | None = None) -> Links:
+    return await open_links(Settings(redis_url=server.url), stack, metrics or Metrics("1"))
 
 
-async def test_without_redis_there_is_nothing_to_open() -> None:
+async def test_without_redis_a_process_is_by_itself() -> None:
     async with AsyncExitStack() as stack:
-        assert await open_links(Settings(), stack) is None
+        links = await open_links(Settings(), stack, Metrics("1"))
+        assert (type(links.bus), links.redis, links.ping) == (MemoryBus, None, None)
 
 
 def test_the_library_is_loaded_by_those_who_need_it() -> None:
@@ -48,9 +47,10 @@ async def test_a_process_opens_and_closes_whether_redis_answers_or_not(redis_ser
     if not alive:
         redis_server.kill()
     async with AsyncExitStack() as stack:
-        links = await opened(redis_server, stack)
-        assert links.counts is not None
-        assert links.counts() == {"published": 0, "received": 0, "dropped": 0}
+        metrics = Metrics("1")
+        links = await opened(redis_server, stack, metrics)
+        assert links.ping is not None
+        assert b'malgil_bus_messages_total{' in metrics.text()
 
 
 async def test_what_one_drops_the_other_forgets(redis_server: RedisServer) -> None:

@@ -10,9 +10,11 @@
     └── TypeNotAllowed      415  what the file is, by its content, is not taken here
     Invalid
     └── FileDamaged         422  it is not whole, or not what it seems to be
+    Unavailable
+    └── BytesMissing        503  it exists, and the store of this process does not have it
 """
 
-from malgil.kit.errors import Conflict, Invalid, NotFound, TooLarge, UnsupportedType
+from malgil.kit.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UnsupportedType
 
 
 class FileNotFound(NotFound):
@@ -47,3 +49,11 @@ class TypeNotAllowed(UnsupportedType):
 class FileDamaged(Invalid):
     code = "FILE_DAMAGED"
     title = "The file is damaged"
+
+
+class BytesMissing(Unavailable):
+    code = "FILES_UNAVAILABLE"
+    title = "File not here"
+
+    def __init__(self) -> None:
+        super().__init__("The file exists, but its bytes are not in this server's store.", retry_after=5.0)

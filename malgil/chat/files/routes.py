@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from malgil.chat.doors import Door, Doors
 from malgil.chat.files import queries
-from malgil.chat.files.errors import FileNotFound
+from malgil.chat.files.errors import BytesMissing, FileNotFound
 from malgil.chat.files.model import THUMB_TYPE, StoredFile
 from malgil.chat.files.requests import FORM, Uploaded
 from malgil.chat.files.sending import upload
@@ -95,7 +95,7 @@ async def _answer(door: Door, request: Request, key: str, shown: Shown) -> Respo
             chunks = await shelf.blobs.get(key, part.start, part.end)
         except BlobMissing as e:
             _log.error("a file has lost its bytes: %s", key)
-            raise FileNotFound(request.path_params["file_id"]) from e
+            raise BytesMissing from e
         return StreamingResponse(chunks, part.status, part.headers)
     return Response(status_code=part.status, headers=part.headers)
 

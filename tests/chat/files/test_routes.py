@@ -316,7 +316,7 @@ async def test_a_lost_blob_is_said_before_anything_is_sent(
 ) -> None:
     made = (await send(kim, session, PNG)).json()
     await shelf.blobs.delete([f"{made['file_id'][-2:]}/{made['file_id']}"])
-    problem(await kim.get(made["file_url"]), 404, "FILE_NOT_FOUND")
+    problem(await kim.get(made["file_url"]), 503, "FILES_UNAVAILABLE")
 
 
 async def send_form(
