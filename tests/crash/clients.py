@@ -20,6 +20,7 @@ from tests.crash.history import Client, Frame, Seen, Send, Visit
 
 PAUSE = 0.05
 """Between two attempts to connect."""
+LATER = 503
 PATIENCE = 2.0
 """How long a sender waits for an answer before it sends again."""
 
@@ -212,7 +213,7 @@ class AnswerFollower(Listener):
         self.sent()
         visit.status = response.status_code
         try:
-            if self._ended:
+            if self._ended and response.status_code != LATER:
                 if response.status_code != 204:
                     self.client.refused = f"came back to a finished stream and got {response.status_code}"
                 return True

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 import asyncpg
+import psutil
 
 from malgil.storage.embedded import EmbeddedPostgres
 from tests.crash.harness import SERVE, Server
@@ -86,6 +87,8 @@ class Cluster:
         pid = int((self.postgres.pgdata / "postmaster.pid").read_text().split("\n", 1)[0])
         self._database_was_away = True
         os.kill(pid, signal.SIGKILL)
+        # Dying takes a moment, and a start in that moment would find it running.
+        await asyncio.to_thread(psutil.wait_procs, [psutil.Process(pid)] if psutil.pid_exists(pid) else [], 10)
         await asyncio.to_thread(self.postgres.start)
 
     async def restart_database(self) -> None:
@@ -102,6 +105,8 @@ class Cluster:
         for server in self.servers:
             if server.frozen:
                 server.thaw()
+            if server.armed:
+                server.kill()  # otherwise it would still die at its failpoint, when nobody starts it again
             if not server.alive:
                 server.start()
         for server in self.servers:

@@ -66,6 +66,8 @@ class Server:
         self._command = command
         self._database_url = database_url
         self._settings = settings
+        self.armed = False
+        """This life ends at a failpoint, if it gets there."""
         self._process: subprocess.Popen[bytes] | None = None
         self._http = httpx.AsyncClient(timeout=2.0, trust_env=False)
 
@@ -86,6 +88,7 @@ class Server:
     def start(self, failpoints: str = "", *, command: Sequence[str] = ()) -> None:
         """The next life, of another command if one is given. Returns at once."""
         assert not self.alive, "one life at a time"
+        self.armed = bool(failpoints)
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ} | PACED | {
             "PYTHONPATH": str(ROOT), "SERVICE_PORT": str(self.port), "DATA_DIR": str(self.folder / "data"),
             "LOG_FORMAT": "json", "RATE_LIMIT_ENABLED": "false", "MALGIL_FAILPOINTS": failpoints,

@@ -8,7 +8,18 @@ from typing import Any, Literal, Protocol, Self
 
 import httpx
 
-from tests.crash.clients import LOST, PAUSE, EventFollower, Front, Listener, NamedStream, Socket, StreamedPost, post
+from tests.crash.clients import (
+    LATER,
+    LOST,
+    PAUSE,
+    EventFollower,
+    Front,
+    Listener,
+    NamedStream,
+    Socket,
+    StreamedPost,
+    post,
+)
 from tests.crash.fold import TERMINAL_STATES
 from tests.crash.harness import until
 from tests.crash.history import Client, Frame, History, Outage, Send, Session
@@ -20,7 +31,6 @@ Kind = Literal["socket", "events", "socketio"]
 _TALKERS: dict[str, type[Socket] | type[SocketIO]] = {"socket": Socket, "socketio": SocketIO}
 _TITLED = {"title": "chaos"}
 """With a title: otherwise the agent gives one some time after the first answer, when the history is being read."""
-_LATER = 503
 
 
 class Nodes(Front, Protocol):
@@ -77,7 +87,7 @@ class Play:
             except LOST:
                 await asyncio.sleep(PAUSE)
                 continue
-            if response.status_code == _LATER:
+            if response.status_code == LATER:
                 await asyncio.sleep(PAUSE)
                 continue
             assert response.status_code == 201, response.text
@@ -185,7 +195,7 @@ class Play:
         while True:
             try:
                 said = await self._http.post(f"{self._server.url}/api/chat/sessions/{session_id}/stop", timeout=5.0)
-                if said.status_code != _LATER:
+                if said.status_code != LATER:
                     return
             except LOST:
                 pass
