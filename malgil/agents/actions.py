@@ -113,7 +113,7 @@ async def end_turn(uow: UnitOfWork, scribe: Scribe, transcript: Transcript, turn
     )
     (entry,) = await scribe.record(uow, Append(turn.session_id, [fact], fence=turn.fence))
     await store.mark_ended(uow.conn, turn.turn_id, entry.seq)
-    await transcript.save_answer(uow, Answer(
+    await transcript.save_answer(uow, scribe, Answer(
         turn.session_id, turn.answer_id, turn.turn_id, turn.agent_id, entry.seq, ending.content,
         ending.finish_reason, ending.tokens_used, fact.latency_ms, entry.at, _metadata(turn, ending), turn.prompt_id,
     ))

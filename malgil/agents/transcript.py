@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from malgil.log.scribe import Scribe
 from malgil.storage.database import Connection, UnitOfWork
 
 
@@ -58,6 +59,6 @@ class Transcript(Protocol):
         """
         ...
 
-    async def save_answer(self, uow: UnitOfWork, answer: Answer) -> None:
-        """Keep the answer as a message, in the transaction that logs its end."""
+    async def save_answer(self, uow: UnitOfWork, scribe: Scribe, answer: Answer) -> None:
+        """Keep the answer as a message, in the transaction that has just logged its end, and log what follows."""
         ...

@@ -13,7 +13,7 @@ from malgil import __version__
 from malgil.access.identity import Identity, query_token
 from malgil.access.model import Caller
 from malgil.app import docs_pages, health, plain, problems, rooms
-from malgil.app.callers import CallerOf, authenticator, caller_of
+from malgil.app.callers import authenticator, caller_of
 from malgil.app.edge import EdgeLayer
 from malgil.app.late import Late
 from malgil.app.limits import HEADERS, Limits, Turnstile
@@ -26,6 +26,7 @@ from malgil.chat.files.shelf import Shelf
 from malgil.chat.gate import ChatGate
 from malgil.chat.room import ChatRoom
 from malgil.kit.clock import Clock
+from malgil.kit.errors import MalgilError
 from malgil.kit.ids import Ids
 from malgil.observe.metrics import Metrics
 from malgil.observe.requests import RequestMeter
@@ -68,21 +69,23 @@ def build_asgi(edge: Edge, identity: Identity) -> ASGIApp:
     docs_pages.install(api)
     callers = caller_of(identity)
     authenticate = authenticator(callers)
+    turnstile = Turnstile(edge.limits, callers) if edge.limits else None
     found = health.checks(edge.room.database, edge.settings.data_dir, edge.clock, edge.links.ping)
     api.include_router(health.build_router(found, edge.metrics, edge.clock))
     if edge.settings.service_role == "ai":
-        return _layers(api, edge, callers)  # makes answers and talks to nobody
+        return _layers(api, edge, turnstile)  # makes answers and talks to nobody
     described = chat.build_router(edge.room, authenticate, edge.shelf)
     api.include_router(described)
-    endpoint = _socket(edge, identity)
+    identify = _identifier(identity, turnstile)
+    endpoint = _socket(edge, identify)
     paths = ("/ws/chat/{session_id}", "/ws/{session_id}")
     sockets: list[BaseRoute] = [WebSocketRoute(path, endpoint) for path in paths]
-    sockets.insert(0, WebSocketRoute("/ws/user", _user_socket(edge, identity)))
+    sockets.insert(0, WebSocketRoute("/ws/user", _user_socket(edge, identify)))
     sockets += _socketio(endpoint, edge)
-    return _layers(Router([*sockets, *plain.routes(described)], redirect_slashes=False, default=api), edge, callers)
+    return _layers(Router([*sockets, *plain.routes(described)], redirect_slashes=False, default=api), edge, turnstile)
 
 
-def _layers(api: ASGIApp, edge: Edge, callers: CallerOf) -> ASGIApp:
+def _layers(api: ASGIApp, edge: Edge, turnstile: Turnstile | None) -> ASGIApp:
     settings = edge.settings
 
     def cors(app: ASGIApp) -> ASGIApp:
@@ -96,13 +99,13 @@ def _layers(api: ASGIApp, edge: Edge, callers: CallerOf) -> ASGIApp:
     rules = rooms.origin_rules(settings, _CHANGING_GETS)
     return EdgeLayer(
         api, edge.clock, RequestMeter(edge.metrics), rules, body_limit=settings.json_body_limit, around=cors,
-        turnstile=Turnstile(edge.limits, callers) if edge.limits else None,
+        turnstile=turnstile,
     )
 
 
-def _socket(edge: Edge, identity: Identity) -> WebSocketEndpoint:
+def _socket(edge: Edge, identify: Identify) -> WebSocketEndpoint:
     return WebSocketEndpoint(
-        edge.room.hub, _sessions(edge), _identifier(identity), edge.ward, ids=edge.ids, clock=edge.clock,
+        edge.room.hub, _sessions(edge), identify, edge.ward, ids=edge.ids, clock=edge.clock,
         meter=edge.meter,
     )
 
@@ -112,10 +115,10 @@ def _socketio(endpoint: WebSocketEndpoint, edge: Edge) -> list[BaseRoute]:
     return [WebSocketRoute(_SOCKET_IO, late), Route(_SOCKET_IO, late)]
 
 
-def _user_socket(edge: Edge, identity: Identity) -> UserEndpoint:
+def _user_socket(edge: Edge, identify: Identify) -> UserEndpoint:
     users = Users(ChatGate(edge.room), edge.links.bus)
     return UserEndpoint(
-        edge.room.hub, _sessions(edge), _identifier(identity), edge.ward, ids=edge.ids, clock=edge.clock,
+        edge.room.hub, _sessions(edge), identify, edge.ward, ids=edge.ids, clock=edge.clock,
         users=users, meter=edge.meter,
     )
 
@@ -123,11 +126,22 @@ def _user_socket(edge: Edge, identity: Identity) -> UserEndpoint:
 def _sessions(edge: Edge) -> Room:
     throttle = FrameThrottle(edge.limits, edge.clock) if edge.limits else NoThrottle()
     typing = Typing(edge.links.bus, edge.ward.settings)
-    return Room(ChatGate(edge.room), typing, edge.ward.settings, edge.links.presence, throttle)
+    return Room(ChatGate(edge.room, throttle), typing, edge.ward.settings, edge.links.presence, throttle)
 
 
-def _identifier(identity: Identity) -> Identify:
+def _identifier(identity: Identity, turnstile: Turnstile | None) -> Identify:
+    """Who opens a socket, be it over a handshake of its own or as a client of Socket.IO. All that try are counted."""
+
     async def identify(scope: Scope) -> Caller:
-        return await identity.resolve(scope["headers"], query_token(scope["query_string"]))
+        found: Caller | MalgilError
+        try:
+            found = await identity.resolve(scope["headers"], query_token(scope["query_string"]))
+        except MalgilError as error:
+            found = error
+        if turnstile is not None:
+            await turnstile.connect(scope, found)
+        if isinstance(found, MalgilError):
+            raise found
+        return found
 
     return identify

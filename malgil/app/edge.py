@@ -4,6 +4,7 @@ One and not six, because each costs a coroutine and a wrapped `send` a request: 
 server below. What each part decides stands in its own module; here is only the order.
 """
 
+from asyncio import CancelledError
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -15,12 +16,14 @@ from malgil.app.body_limit import bounded
 from malgil.app.limits import Turnstile
 from malgil.app.problems import answer_to, report
 from malgil.kit.clock import Clock
-from malgil.kit.errors import Forbidden
+from malgil.kit.errors import Forbidden, Unavailable
 from malgil.observe.requests import BROKEN_OFF, RequestMeter
 from malgil.observe.trace import begin_trace, end_trace, incoming_trace_id, new_trace_id
 
 _FORBIDDEN_CLOSE = 4403
 _ANSWER = "malgil.answer"
+_STOPPING = "The server is stopping and did not get this done; send it again."
+_BACK_IN = 5.0
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -74,6 +77,10 @@ class EdgeLayer:
                 await self._app(scope, bounded(scope, receive, self._body_limit), exchange.send)
             except ClientDisconnect:
                 return
+            except CancelledError:
+                # The server stops and has waited long enough; nothing else ends the task of a request.
+                if not exchange.started:
+                    await self._mend(scope, receive, exchange, Unavailable(_STOPPING, retry_after=_BACK_IN))
             except Exception as error:
                 await self._mend(scope, receive, exchange, error)
         finally:

@@ -17,7 +17,7 @@ from malgil.app.callers import CallerOf
 from malgil.app.limit_types import Limit
 from malgil.app.settings import Settings
 from malgil.kit.clock import Clock
-from malgil.kit.errors import RateLimited
+from malgil.kit.errors import MalgilError, RateLimited
 from malgil.observe.metrics import Metrics
 
 HEADERS: Final = (
@@ -29,7 +29,7 @@ _FREE: Final = (
 _SESSION: Final = "/api/chat/sessions/{session_id}"
 _DOORS: Final = (
     f"POST {_SESSION}/messages", f"POST {_SESSION}/messages/stream", f"POST {_SESSION}/files",
-    f"POST {_SESSION}/regenerate", "POST /agent/chat", "GET /agent/chat/stream",
+    f"POST {_SESSION}/regenerate", f"POST {_SESSION}/branch", "POST /agent/chat", "GET /agent/chat/stream",
 )
 _MOST_LABELS: Final = 1024
 
@@ -62,7 +62,8 @@ def _rules(name: str, limits: Sequence[Limit]) -> Rules:
 
 def subject(caller: Caller) -> str:
     """What a signed-in caller is counted as, at every door."""
-    return f"user:{caller.tenant}/{caller.user_id}"
+    # Either may hold a slash: the length tells where the tenant ends.
+    return f"user:{len(caller.tenant)}:{caller.tenant}/{caller.user_id}"
 
 
 class Tally:
@@ -121,14 +122,22 @@ class Turnstile:
 
     async def admit(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
         """Count the request and add to the `headers` of its answer. Raises RateLimited."""
-        caller = await self._callers(scope)
+        await self._count(scope, scope["method"], await self._callers(scope), headers)
+
+    async def connect(self, scope: Scope, caller: Caller | MalgilError) -> None:
+        """Count who opens a socket, or could not say who they are, as a GET of its path. Raises RateLimited."""
+        await self._count(scope, "GET", caller, [])
+
+    async def _count(
+        self, scope: Scope, method: str, caller: Caller | MalgilError, headers: list[tuple[bytes, bytes]]
+    ) -> None:
         if isinstance(caller, Caller):
             key, roles = subject(caller), caller.roles
         else:
             client = scope.get("client")
             address = client_address(client[0] if client else None, scope["headers"], self._trusted)
             key, roles = f"address:{address}", _NOBODY
-        rules = self._allowed.of_request(scope["method"], scope["path"], roles)
+        rules = self._allowed.of_request(method, scope["path"], roles)
         if not rules:
             return
         decisions = await self._limiter.take_all([Ask(key, rule) for rule in rules])

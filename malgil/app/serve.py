@@ -8,6 +8,7 @@ the clients away, close, stop the embedded database.
 import asyncio
 import errno
 import gc
+import logging
 import signal
 import socket
 import sys
@@ -30,6 +31,11 @@ from malgil.storage.migrate import migrate
 # The young generation is what a request allocates; the default of 700 makes the collector the p99 driver.
 _GC_THRESHOLDS = (50_000, 20, 100)
 _BACKLOG = 2048
+# Of the time that a stop may take. The rest is for last words, and for closing the database.
+_SENDING_AWAY = 0.9
+_LAST_WORDS = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> None:
@@ -48,7 +54,7 @@ async def _serve(settings: Settings) -> None:
         await migrate(url, patience=settings.database_pool_timeout)
         application = await build(settings, url, node=node_id(settings.data_dir))
         stack.push_async_callback(application.close)
-        server = Server(_config(settings, application), application.drain)
+        server = Server(_config(settings, application), application.drain, settings.drain_timeout)
         application.start()
         gc.collect()
         gc.freeze()
@@ -98,11 +104,12 @@ def _unbindable(host: str, port: int, error: OSError) -> StorageUnusable:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, but before it shuts its connections the application drains."""
+    """uvicorn, but before it shuts its connections the application drains. Both have `limit` seconds together."""
 
-    def __init__(self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]], limit: float) -> None:
         super().__init__(config)
         self._drain = drain
+        self._limit = limit
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -117,17 +124,27 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(one)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._limit * _SENDING_AWAY
         for server in self.servers:
             server.close()
-        await self._drain()
+        try:
+            async with asyncio.timeout_at(end):
+                await self._drain()
+        except TimeoutError:
+            _log.warning("the drain did not end in time")
+        self.config.timeout_graceful_shutdown = max(0, int(end - loop.time()))
         await super().shutdown(sockets)
+        if self.server_state.tasks and not self.force_exit:
+            # Cancelled by now; each still says so to who asked.
+            await asyncio.wait(self.server_state.tasks, timeout=_LAST_WORDS)
 
 
 def _config(settings: Settings, application: Application) -> uvicorn.Config:
     return uvicorn.Config(
         application.asgi, **server_options(rooms.realtime(settings)), loop="none", lifespan="off", log_config=None,
         log_level="warning", access_log=False, server_header=False, proxy_headers=False, backlog=_BACKLOG,
-        timeout_keep_alive=int(settings.keep_alive_timeout), timeout_graceful_shutdown=int(settings.drain_timeout),
+        timeout_keep_alive=int(settings.keep_alive_timeout),
     )
 
 

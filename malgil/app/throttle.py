@@ -2,10 +2,12 @@
 
 from typing import Final
 
+from malgil.access.allowances import Rules
 from malgil.access.limits import Ask, MemoryLimiter, Rule
 from malgil.access.model import Caller
 from malgil.app.limits import Limits, subject
 from malgil.kit.clock import Clock
+from malgil.realtime.throttle import CREATE
 
 _MESSAGES: Final = frozenset({"message", "file"})
 # Generous: against a client that has gone wild, not against people. A resume reads the log, the others touch little.
@@ -22,8 +24,9 @@ class FrameThrottle:
 
     async def allow(self, caller: Caller, connection_id: str, kind: str) -> float | None:
         """None, or the seconds to wait."""
-        if kind in _MESSAGES:
-            key, rules = subject(caller), self._limits.allowed.of_message(caller.roles)
+        rules = self._shared(caller, kind)
+        if rules is not None:
+            key = subject(caller)
             decisions = await self._limits.limiter.take_all([Ask(key, rule) for rule in rules])
         else:
             rule = _RESUMES if kind == "resume" else _FRAMES
@@ -31,3 +34,11 @@ class FrameThrottle:
         allowed = all(one.allowed for one in decisions)
         self._limits.tally.count(allowed=allowed)
         return None if allowed else max(one.retry_after for one in decisions)
+
+    def _shared(self, caller: Caller, kind: str) -> Rules | None:
+        """The rules that hold at other doors too; None: the connection's own do."""
+        if kind in _MESSAGES:
+            return self._limits.allowed.of_message(caller.roles)
+        if kind == CREATE:
+            return self._limits.allowed.of_request("POST", "/api/chat/sessions", caller.roles)
+        return None

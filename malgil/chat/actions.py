@@ -116,6 +116,7 @@ async def stop_answer(
 
     Allowed in an archived session too: an answer may still be running there. Raises SessionNotFound, ReadOnly.
     """
+    await store.lock_session(uow.conn, session_id)
     _, role = await queries.open_session(uow.conn, caller, session_id)
     policy.require_post(session_id, "active", role)
     return await agents.stop_turns(uow, scribe, transcript, session_id)

@@ -7,7 +7,6 @@ from malgil.access.identity import acting_as
 from malgil.access.model import Caller
 from malgil.agents import queries as agents
 from malgil.agents.model import Turn
-from malgil.chat import queries
 from malgil.chat.answers import ChatAnswer
 from malgil.chat.doors import Answer, Door, Doors
 from malgil.chat.errors import SessionNotFound
@@ -37,7 +36,7 @@ async def chat(door: Door, request: Request) -> Response:
     sender = acting_as(caller, wanted.user_id)
     posted = await _ask(door.room, caller, sender, wanted, await once_of(request, sender))
     turn = await turn_of(door.room, posted)
-    return reply(finished(turn, *await answer_of(door.room, turn)))
+    return reply(finished(turn, *await answer_of(door.room, caller, sender, turn)))
 
 
 @AGENT.at(
@@ -56,10 +55,10 @@ async def stream(door: Door, request: Request) -> Answer:
     sender = acting_as(caller, wanted.user_id)
     seen = request.headers.get("last-event-id")
     if seen:
-        cursor, turn = await _resumed(door.room, caller, sender, seen)
-        return await named_answer(door.room, turn, cursor)
+        cursor, turn = await _resumed(door.room, seen)
+        return await named_answer(door.room, caller, sender, turn, cursor)
     posted = await _ask(door.room, caller, sender, wanted, None)
-    return await named_answer(door.room, await turn_of(door.room, posted), None)
+    return await named_answer(door.room, caller, sender, await turn_of(door.room, posted), None)
 
 
 async def _ask(
@@ -76,12 +75,11 @@ async def _ask(
     return await post(room, new, once)
 
 
-async def _resumed(room: ChatRoom, caller: Caller, sender: Caller, seen: str) -> tuple[str, Turn]:
-    """The cursor and the turn that an event's id names. Raises Invalid, and SessionNotFound for another's turn."""
+async def _resumed(room: ChatRoom, seen: str) -> tuple[str, Turn]:
+    """The cursor and the turn that an event's id names, whosever it is. Raises Invalid."""
     cursor, at, turn_id = seen.partition("@")
     async with room.database.read() as conn:
         turn = await agents.turn(conn, turn_id) if turn_id.isascii() and turn_id.isidentifier() else None
-        if not at or turn is None:
-            raise Invalid("Last-Event-ID is not one that this stream sent.", code="INVALID_CURSOR")
-        await queries.open_session(conn, caller, turn.session_id, sender)
+    if not at or turn is None:
+        raise Invalid("Last-Event-ID is not one that this stream sent.", code="INVALID_CURSOR")
     return cursor, turn

@@ -97,7 +97,7 @@ class MessageView(BaseModel):
     is_edited: bool
     created_at: datetime
     reply_to: str | None = Field(description="Of an answer: the message that it answers.")
-    superseded_by: str | None = Field(description="Of an answer: the one that was asked for in its place.")
+    superseded_by: str | None = Field(description="Of an answer: the one that stands in its place.")
     edited_at: datetime | None
 
 
@@ -110,7 +110,7 @@ class Regenerated(BaseModel):
     session_id: str
     message_id: str = Field(description="The id that the new answer will have.")
     turn_id: str
-    replaces: str | None = Field(description="The answer that it takes the place of, if there is one.")
+    replaces: str | None = Field(description="The answer that it takes the place of if it ends well.")
 
 
 class MessageList(BaseModel):

@@ -94,13 +94,16 @@ async def _copy(uow: UnitOfWork, scribe: Scribe, named: Message, session: Sessio
     if await store.conversation_length(*wanted) > COPIED_MOST:
         raise TooLongToBranch(COPIED_MOST)
     copies: dict[str, str] = {}
+    head = 0
     shown: set[str] = set()
     async for batch in _batches(store.conversation(*wanted)):
         facts = [_copied(scribe, one, copies) for one in batch]
         entries = await log.append(uow, Append(session.session_id, facts, actor=session.owner_id), scribe.now())
         rows = [created_message(fact, entry) for fact, entry in zip(facts, entries, strict=True)]
         await store.write_messages(uow.conn, rows)
+        head = entries[-1].seq
         shown.update(one.metadata["file"]["file_id"] for one in batch if one.message_type == "file")
+    await store.advance_read_mark(uow.conn, session.session_id, session.owner_id, head)  # it is known to them
     if shown:
         await files.link(uow, sorted(shown), session.session_id)
     if with_it and named.message_type != "system" and named.message_id not in copies:

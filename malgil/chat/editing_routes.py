@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,8 +19,13 @@ from malgil.chat.queries import Json
 from malgil.chat.regenerating import Again, regenerate
 from malgil.chat.requests import BranchSession, EditMessage, Regenerate
 from malgil.chat.room import ChatRoom
+from malgil.kit.errors import Unavailable
 from malgil.observe.trace import current_trace_id
+from malgil.resilience.fairness import Crowded
 from malgil.storage.database import UnitOfWork
+
+BRANCH_WAIT: Final = 5.0
+"""Seconds."""
 
 EDITING = Doors("/api/chat/sessions/{session_id}", "Chat")
 
@@ -60,7 +66,7 @@ async def delete(door: Door, request: Request) -> Response:
     responses=answers(403, 404, 409, 415, 422, ok=202, model=Regenerated),
 )
 async def answer_again(door: Door, request: Request) -> Response:
-    """The new answer comes like any other. The old one stays in the list, with `superseded_by`."""
+    """The new answer comes like any other. If it ends well the old one gets `superseded_by`; it stays listed."""
     caller = await door.authenticate(request)
     session_id = session_in(request)
     wanted = await read_body(request, Regenerate)
@@ -80,10 +86,13 @@ async def answer_again(door: Door, request: Request) -> Response:
     "POST", "/branch", summary="Begin a session with the history of this one", operation_id="branch_session",
     status_code=201,
     openapi_extra=describe(body=BranchSession, session=True, idempotent=True),
-    responses=answers(403, 404, 409, 415, 422, ok=201, model=Branched),
+    responses=answers(403, 404, 409, 415, 422, 503, ok=201, model=Branched),
 )
 async def branch_off(door: Door, request: Request) -> Response:
-    """The caller owns the new session. It has this one's agent, metadata and messages up to the named one."""
+    """The caller owns the new session. It has this one's agent, metadata and messages up to the named one.
+
+    Of each user one branch is made at a time; who waits too long for others to be made hears 503 `BRANCHING_BUSY`.
+    """
     caller = await door.authenticate(request)
     session_id = session_in(request)
     wanted = await read_body(request, BranchSession)
@@ -97,7 +106,14 @@ async def branch_off(door: Door, request: Request) -> Response:
             "message_id": made.posted and made.posted.message_id,
         }
 
-    return reply(await _made(door.room, await once_of(request, owner), make), 201)
+    once = await once_of(request, owner)
+    try:
+        # Waited for without a database connection: those who wait must not take them all.
+        async with door.room.copying.acquire((owner.tenant, owner.user_id), BRANCH_WAIT):
+            return reply(await _made(door.room, once, make), 201)
+    except Crowded as e:
+        detail = "Other sessions are being branched off; try again in a moment."
+        raise Unavailable(detail, code="BRANCHING_BUSY", retry_after=BRANCH_WAIT) from e
 
 
 async def _made(room: ChatRoom, once: Once | None, make: Callable[[UnitOfWork], Awaitable[Json]]) -> Json:

@@ -64,7 +64,8 @@ class MessageDeleted(Fact):
 
 
 class AnswerSuperseded(Fact):
-    """Its prompt is answered again. The old answer stays to be looked at; `by` is the id that the new one will have."""
+    """Another answer to the same prompt, `by`, is the current one: a newer one, or an older one that this one, which
+    failed or says nothing, does not take the place of. It stays to be looked at."""
 
     kind: ClassVar[str] = "answer.superseded"
     message_id: str

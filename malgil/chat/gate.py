@@ -15,11 +15,12 @@ from malgil.chat.members import unread
 from malgil.chat.model import NewMessage, Posted, client_may_choose, valid_session_id
 from malgil.chat.requests import MessageFrame
 from malgil.chat.room import ChatRoom, enter_or_create, mark_read, post
-from malgil.kit.errors import Invalid
+from malgil.kit.errors import Invalid, RateLimited
 from malgil.kit.ids import SessionId
 from malgil.log import queries as log
 from malgil.log.model import Cursor
 from malgil.realtime.gate import Entered, Snapshot
+from malgil.realtime.throttle import CREATE, NoThrottle, Throttle
 
 SNAPSHOT_MESSAGES = 200
 SNAPSHOT_CODE_POINTS = 128 * 1024
@@ -31,14 +32,18 @@ Frame = dict[str, Any]
 class ChatGate:
     """One for the process. Every call stands alone: what a connection knows of its session is only its id."""
 
-    def __init__(self, room: ChatRoom) -> None:
+    def __init__(self, room: ChatRoom, throttle: Throttle | None = None) -> None:
         self._room = room
+        self._throttle = throttle or NoThrottle()
         self._verbs: dict[str, Callable[[Caller, SessionId, Frame], Awaitable[list[Frame]]]] = {
             "message": self._message, "file": self._file, "stop": self._stop, "read": self._read,
         }
 
     async def enter(self, caller: Caller, session_id: str) -> Entered:
-        """Open the session; one of the client's own naming is made if there is none. Raises SessionNotFound."""
+        """Open the session; one of the client's own naming is made if there is none.
+
+        Raises SessionNotFound, and RateLimited when too many are made.
+        """
         if not valid_session_id(session_id):
             raise SessionNotFound(session_id[:64])
         try:
@@ -46,6 +51,8 @@ class ChatGate:
         except SessionNotFound:
             if not client_may_choose(session_id):
                 raise
+        if (wait := await self._throttle.allow(caller, session_id, CREATE)) is not None:
+            raise RateLimited("Too many sessions; try again later.", retry_after=wait)
         await enter_or_create(self._room, caller, SessionId(session_id))
         return await self._look(caller, session_id)
 

@@ -31,7 +31,8 @@ MESSAGES = Doors("/api/chat/sessions/{session_id}", "Chat")
 async def post_message(door: Door, request: Request) -> Response:
     """Answered when the message and its turn are committed. The answer comes on WebSocket, SSE, or in the list."""
     caller = await door.authenticate(request)
-    posted = await _post(door.room, request, caller, await read_body(request, PostMessage))
+    body = await read_body(request, PostMessage)
+    posted = await _post(door.room, request, caller, acting_as(caller, body.user_id), body)
     return reply(
         {"message_id": posted.message_id, "seq": posted.seq, "status": "sent", "created_at": posted.created_at},
         201,
@@ -72,8 +73,9 @@ async def stream_message(door: Door, request: Request) -> Answer:
     seen = request.headers.get("last-event-id")
     if seen:
         Cursor.parse(seen)  # before anything is posted: who sends a bad one sends all of it again
-    posted = await _post(door.room, request, caller, body, wants_answer=True)
-    return await native_answer(door.room, await turn_of(door.room, posted), seen)
+    sender = acting_as(caller, body.user_id)
+    posted = await _post(door.room, request, caller, sender, body, wants_answer=True)
+    return await native_answer(door.room, caller, sender, await turn_of(door.room, posted), seen)
 
 
 @MESSAGES.at(
@@ -93,13 +95,12 @@ async def events(door: Door, request: Request) -> Answer:
         if not streaming:
             start = await locate(conn, session_id, after or "start")
             return reply(await _page(door.room, conn, session_id, start, wanted.limit))
-    return session_events(door.room, entered, after or None)
+    return session_events(door.room, caller, entered, after or None)
 
 
 async def _post(
-    room: ChatRoom, request: Request, caller: Caller, body: PostMessage, *, wants_answer: bool = False
+    room: ChatRoom, request: Request, caller: Caller, sender: Caller, body: PostMessage, *, wants_answer: bool = False
 ) -> Posted:
-    sender = acting_as(caller, body.user_id)
     new = NewMessage(
         caller, sender, session_in(request), body.content, body.message_type, body.metadata, body.client_message_id,
         wants_answer=wants_answer,

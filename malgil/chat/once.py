@@ -27,15 +27,16 @@ class Once:
 
     async def claim(self, uow: UnitOfWork, now: datetime) -> Json | None:
         """What the first request with this key left; None: this is the first. First thing in the unit of work."""
-        stored = await idempotency.claim(uow, self.caller, self.key, self.route, self.body_hash, now)
-        if stored is None:
-            return None
-        body: Json = stored.body
-        return body
+        stored = await self.answered(uow, now)
+        return None if stored is None else stored.body
 
-    async def remember(self, uow: UnitOfWork, body: Json) -> None:
+    async def answered(self, uow: UnitOfWork, now: datetime) -> Stored | None:
+        """As `claim`, with the status."""
+        return await idempotency.claim(uow, self.caller, self.key, self.route, self.body_hash, now)
+
+    async def remember(self, uow: UnitOfWork, body: Json, status: int = 201) -> None:
         """Leave it for the next. Last thing in the unit of work."""
-        await idempotency.remember(uow, self.caller, self.key, Stored(201, body))
+        await idempotency.remember(uow, self.caller, self.key, Stored(status, body))
 
 
 async def once_of(request: Request, caller: Caller) -> Once | None:

@@ -55,16 +55,15 @@ async def missing(conn: Connection, session_id: str, tenant: str, users: Sequenc
     return SessionNotFound(session_id)
 
 
-async def enter(conn: Connection, caller: Caller, session_id: str) -> Entered:
-    """What a live connection of the caller begins with. Raises what open_session raises."""
+async def enter(conn: Connection, caller: Caller, session_id: str, also: Caller | None = None) -> Entered:
+    """What a live connection of the caller (or `also`, whom they play) begins with. Raises what open_session raises."""
+    users = [caller.user_id, *([also.user_id] if also else [])]
     # First the head, then the look: if they are sent away after it, the entry of that lies behind the head.
     _, heads = await log.heads(conn, [session_id])
-    row = await store.open_session(conn, session_id, caller.tenant, [caller.user_id])
+    row = await store.open_session(conn, session_id, caller.tenant, users)
     if row is None:
-        raise await missing(conn, session_id, caller.tenant, [caller.user_id])
-    return Entered(
-        session_id, not can_post(row["role"]), caller.user_id, row["joined_seq"], heads.get(session_id, 0)
-    )
+        raise await missing(conn, session_id, caller.tenant, users)
+    return Entered(session_id, not can_post(row["role"]), row["user_id"], row["joined_seq"], heads.get(session_id, 0))
 
 
 async def session_view(conn: Connection, caller: Caller, session_id: str) -> Json:

@@ -9,13 +9,10 @@ from malgil.agents.model import NewTurn, Queued
 from malgil.agents.transcript import Transcript
 from malgil.chat import actions, policy, queries, store
 from malgil.chat.errors import AgentBusy, MessageNotFound, NoAgent, NothingToAnswer
-from malgil.chat.events import AnswerSuperseded
 from malgil.chat.model import Message, Session
-from malgil.chat.projection import revised
-from malgil.chat.queries import message_of_row
 from malgil.kit.ids import MessageId
 from malgil.log import actions as log
-from malgil.log.model import Append, Fact
+from malgil.log.model import Append
 from malgil.log.scribe import Scribe
 from malgil.storage.database import Connection, UnitOfWork
 
@@ -35,14 +32,14 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Regenerated:
-    """The turn that will answer, and the answer that it takes the place of."""
+    """The turn that will answer, and the answer that it is to take the place of."""
 
     turn: NewTurn
     replaces: MessageId | None
 
 
 async def regenerate(uow: UnitOfWork, scribe: Scribe, transcript: Transcript, wanted: Again) -> Regenerated:
-    """Queue another answer. The old one stays and says by which it is superseded.
+    """Queue another answer. The old one is superseded when the new one has ended, and only if that is worth it.
 
     A message whose answer is still being made is not answered a second time beside it: AgentBusy, unless the
     session's policy is to interrupt. Raises also SessionNotFound, MessageNotFound, ReadOnly, SessionArchived, NoAgent,
@@ -62,16 +59,10 @@ async def regenerate(uow: UnitOfWork, scribe: Scribe, transcript: Transcript, wa
         scribe, session_id=session_id, tenant=session.tenant, user_id=wanted.asker.user_id,
         agent_id=session.agent_id, prompt_id=prompt.message_id,
     )
-    row = await store.current_answer(uow.conn, prompt.message_id)
-    old = message_of_row(row) if row else None
-    facts: list[Fact] = [turn.fact]
-    if old:
-        facts.append(AnswerSuperseded(message_id=old.message_id, by=turn.answer_id))
-    entries = await scribe.record(uow, Append(session_id, facts, actor=wanted.asker.user_id))
-    if old:
-        await store.rewrite_message(uow.conn, revised(old, entries[1]))
-    await agents.enqueue(uow, scribe, [Queued(turn, prompt.seq, entries[0].seq)])
-    return Regenerated(turn, old.message_id if old else None)
+    old = await store.current_answer(uow.conn, prompt.message_id)
+    (entry,) = await scribe.record(uow, Append(session_id, [turn.fact], actor=wanted.asker.user_id))
+    await agents.enqueue(uow, scribe, [Queued(turn, prompt.seq, entry.seq)])
+    return Regenerated(turn, old["message_id"] if old else None)
 
 
 async def _asked(conn: Connection, wanted: Again) -> tuple[Session, Message]:

@@ -9,7 +9,7 @@ from malgil.chat import actions, posting, queries
 from malgil.chat.erasure import actions as erasure
 from malgil.chat.errors import NameTaken, SessionNotFound
 from malgil.chat.model import NewMessage, NewSession, Posted, Role, Session
-from malgil.chat.once import Once, posted_of, stored_post
+from malgil.chat.once import Json, Once, posted_of, stored_post
 from malgil.chat.settings import ChatSettings
 from malgil.chat.transcript import ChatTranscript
 from malgil.kit.ids import SessionId
@@ -19,8 +19,11 @@ from malgil.realtime.frames import Frames
 from malgil.realtime.hub import Hub
 from malgil.realtime.meter import Meter, SilentMeter
 from malgil.realtime.ward import Ward
+from malgil.resilience.fairness import FairLimiter
 from malgil.storage.database import Database, UnitOfWork
 from malgil.storage.group_commit import GroupCommit
+
+BRANCHES_AT_ONCE = 2
 
 HasRead = Callable[[str, str], Awaitable[None]]
 """Told after the commit that in a session (first) a user (second) has read further."""
@@ -44,6 +47,8 @@ class ChatRoom:
     settings: ChatSettings
     posts: GroupCommit[NewMessage, Posted]
     has_read: HasRead = tell_nobody
+    copying: FairLimiter = field(default_factory=lambda: FairLimiter(BRANCHES_AT_ONCE))
+    """A branch holds a database connection for as long as its copy takes."""
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     """What messages are found by. By default without the words of any language; app puts its own in its place."""
 
@@ -83,7 +88,7 @@ async def post(room: ChatRoom, new: NewMessage, once: Once | None = None) -> Pos
             pass
     async with room.database.unit_of_work() as uow:
         if once and (known := await once.claim(uow, room.scribe.now())):
-            return posted_of(known)
+            return await _again(uow, new.caller, known, new.sender)
         posted = await actions.post_alone(uow, room.scribe, room.transcript, new)
         if once:
             await once.remember(uow, stored_post(posted))
@@ -94,12 +99,19 @@ async def ask(room: ChatRoom, session: NewSession, task: str, once: Once | None 
     """A new session and its first message, in one unit of work. Raises UnknownAgent and what `post` raises."""
     async with room.database.unit_of_work() as uow:
         if once and (known := await once.claim(uow, room.scribe.now())):
-            return posted_of(known)
+            return await _again(uow, session.caller, known)
         made = await actions.create_session(uow, room.scribe, session)
         new = NewMessage(session.caller, session.caller, made.session_id, task, wants_answer=True)
         posted = await actions.post_alone(uow, room.scribe, room.transcript, new)
         if once:
             await once.remember(uow, stored_post(posted))
+    return posted
+
+
+async def _again(uow: UnitOfWork, caller: Caller, known: Json, sender: Caller | None = None) -> Posted:
+    """What the key stands for, told to those only who take part still. Raises SessionNotFound."""
+    posted = posted_of(known)
+    await queries.open_session(uow.conn, caller, posted.session_id, sender)
     return posted
 
 

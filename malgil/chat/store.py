@@ -29,7 +29,7 @@ WHERE session_id = $1
 
 # Two rows can match only in development mode, where the connection's user and the one it plays may both take part.
 _OPEN = f"""
-SELECT {_SESSION}, p.role, p.read_seq, p.joined_seq
+SELECT {_SESSION}, p.user_id, p.role, p.read_seq, p.joined_seq
 FROM chat_sessions s JOIN chat_participants p ON p.session_id = s.session_id AND p.user_id = ANY($3::text[])
 WHERE s.session_id = $1 AND s.tenant = $2 AND s.status <> 'deleted'
 ORDER BY p.role = 'owner' DESC, p.role = 'member' DESC LIMIT 1

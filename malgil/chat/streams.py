@@ -5,28 +5,30 @@ Nothing is held while they wait: the tail belongs to the hub, connections to the
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.responses import Response
 
+from malgil.access.model import Caller
 from malgil.agents import events
 from malgil.agents import queries as agents
 from malgil.agents.frames import FRAMES
 from malgil.agents.model import Draft, Turn
+from malgil.chat import queries
 from malgil.chat.doors import Answer
-from malgil.chat.errors import AnswerFailed, AnswerPending, NoAgent, TurnStopped
-from malgil.chat.events import SessionErased
+from malgil.chat.errors import AnswerFailed, AnswerPending, NoAgent, SentAway, SessionNotFound, TurnStopped
 from malgil.chat.model import Posted
 from malgil.chat.room import ChatRoom
 from malgil.kit import json
 from malgil.log import queries as log
 from malgil.log.errors import EpochChanged
 from malgil.log.model import DELTA, Cursor, Entry
-from malgil.realtime.errors import Gone, Resync
+from malgil.realtime.errors import Resync
 from malgil.realtime.framed import Framed, encode_event
 from malgil.realtime.gate import Entered
 from malgil.realtime.sse import Entries, EventStream
+from malgil.realtime.ward import expiry
 from malgil.storage.database import Connection
 
 SHOWN = events.TERMINAL | {
@@ -66,19 +68,24 @@ async def locate(conn: Connection, session_id: str, after: str | None) -> Cursor
     return cursor
 
 
-def session_events(room: ChatRoom, entered: Entered, after: str | None) -> EventStream:
+def session_events(room: ChatRoom, caller: Caller, entered: Entered, after: str | None) -> EventStream:
     """The whole session's log after what the client names, as long as they take part; None: from now.
 
     Raises EpochChanged for a place past what they may see.
     """
-    if after is None:
-        begin: int | str | None = entered.head
-    elif entered.head is not None and _seq_named(after) > entered.head:
+    if after is not None:
+        _require_within(entered, _seq_named(after))
+    shown = Entries(
+        room.hub, entered.session_id, entered.head if after is None else after, is_last=_ends(room, entered)
+    )
+    expires_at = expiry(caller, room.scribe.now())
+    return EventStream(shown, room.ward, meter=room.meter, seat=caller, expires_at=expires_at)
+
+
+def _require_within(entered: Entered, seq: int) -> None:
+    """From further on they might not see the entry that sends them away."""
+    if entered.head is not None and seq > entered.head:
         raise EpochChanged("This cursor is of another history; start without one.")
-    else:
-        begin = after
-    shown = Entries(room.hub, entered.session_id, begin, is_last=_ends(room, entered))
-    return EventStream(shown, room.ward, meter=room.meter)
 
 
 def _seq_named(after: str) -> int:
@@ -95,39 +102,54 @@ def _ends(room: ChatRoom, entered: Entered) -> Callable[[Entry], bool]:
     return is_last
 
 
-async def native_answer(room: ChatRoom, turn: Turn, seen: str | None) -> Answer:
-    """The turn's entries as native frames; 204 when the client has `seen` the last of them."""
-    start = await _start(room, turn, seen)
-    return _stream(room, turn, start, lambda framed: framed.event, str(start)) if start else _nothing_left()
+async def native_answer(room: ChatRoom, caller: Caller, sender: Caller, turn: Turn, seen: str | None) -> Answer:
+    """The turn's entries as native frames; 204 when the client has `seen` the last of them.
 
-
-async def named_answer(room: ChatRoom, turn: Turn, seen: str | None) -> Answer:
-    """The turn's entries as the named events of `/agent/chat/stream`; 204 when the client has `seen` the last."""
-    start = await _start(room, turn, seen)
+    Ends when they who follow it, the caller or whom they play, are sent away. Raises SessionNotFound, EpochChanged.
+    """
+    entered, start = await _start(room, caller, sender, turn, seen)
     if start is None:
         return _nothing_left()
-    return _stream(room, turn, start, lambda framed: named(turn, framed), event_id(str(start), turn))
+    return _stream(room, caller, entered, turn, start, lambda framed: framed.event, str(start))
 
 
-async def _start(room: ChatRoom, turn: Turn, seen: str | None) -> Cursor | None:
+async def named_answer(room: ChatRoom, caller: Caller, sender: Caller, turn: Turn, seen: str | None) -> Answer:
+    """The same as the named events of `/agent/chat/stream`."""
+    entered, start = await _start(room, caller, sender, turn, seen)
+    if start is None:
+        return _nothing_left()
+    first_id = event_id(str(start), turn)
+    return _stream(room, caller, entered, turn, start, lambda framed: named(turn, framed), first_id)
+
+
+async def _start(
+    room: ChatRoom, caller: Caller, sender: Caller, turn: Turn, seen: str | None
+) -> tuple[Entered, Cursor | None]:
     async with room.database.read() as conn:
+        entered = await queries.enter(conn, caller, turn.session_id, sender)
         cursor = await locate(conn, turn.session_id, seen or str(turn.queued_seq))
+    _require_within(entered, cursor.seq)
     if turn.ended_seq is not None and cursor.seq >= turn.ended_seq:
-        return None
-    return cursor if cursor.seq > turn.queued_seq else Cursor(cursor.epoch, turn.queued_seq)
+        return entered, None
+    return entered, cursor if cursor.seq > turn.queued_seq else Cursor(cursor.epoch, turn.queued_seq)
 
 
-def _stream(room: ChatRoom, turn: Turn, start: Cursor, encode: Callable[[Framed], bytes], first_id: str) -> Answer:
+def _stream(
+    room: ChatRoom, caller: Caller, entered: Entered, turn: Turn, start: Cursor, encode: Callable[[Framed], bytes],
+    first_id: str,
+) -> Answer:
     def project(framed: Framed) -> bytes | None:
         return encode(framed) if _shown(turn, framed.entry) else None
 
-    sent_away = _ends(room, Entered(turn.session_id, user_id=turn.user_id, joined=start.seq))
+    sent_away = _ends(room, entered)
 
     def is_last(entry: Entry) -> bool:
         return (entry.kind in events.TERMINAL and _shown(turn, entry)) or sent_away(entry)
 
     shown = Entries(room.hub, turn.session_id, start.seq, project, is_last)
-    return EventStream(shown, room.ward, cursor=first_id, meter=room.meter)
+    # Without a seat: the message has been posted, and its answer ends.
+    expires_at = expiry(caller, room.scribe.now())
+    return EventStream(shown, room.ward, cursor=first_id, meter=room.meter, expires_at=expires_at)
 
 
 def _shown(turn: Turn, entry: Entry) -> bool:
@@ -138,14 +160,16 @@ def _nothing_left() -> Response:
     return Response(status_code=204)
 
 
-async def answer_of(room: ChatRoom, turn: Turn) -> tuple[Draft, Entry]:
-    """The whole answer and the entry that ended it. Raises AnswerPending when it takes too long."""
+async def answer_of(room: ChatRoom, caller: Caller, sender: Caller, turn: Turn) -> tuple[Draft, Entry]:
+    """The whole answer and the entry that ended it. Raises AnswerPending when it takes too long, SessionNotFound when
+    the caller (or whom they play) is sent away meanwhile, Gone when the session is erased."""
+    async with room.database.read() as conn:
+        entered = await queries.enter(conn, caller, turn.session_id, sender)
     draft = Draft()
     try:
         async with asyncio.timeout(room.settings.answer_wait), room.hub.watch(turn.session_id) as tail:
             async for batch in tail.follow(turn.queued_seq):
-                if batch[-1].entry.kind == SessionErased.kind:
-                    raise Gone(f"Session {turn.session_id!r} has been erased.")
+                _require_stay(entered, batch)
                 for entry in (framed.entry for framed in batch if _shown(turn, framed.entry)):
                     draft = draft.apply(entry)
                     if entry.kind in events.TERMINAL:
@@ -154,6 +178,13 @@ async def answer_of(room: ChatRoom, turn: Turn) -> tuple[Draft, Entry]:
         # Waited too long, or this server is going away: the answer is written all the same.
         pass
     raise AnswerPending(turn.session_id, turn.answer_id)
+
+
+def _require_stay(entered: Entered, batch: Sequence[Framed]) -> None:
+    for framed in batch:
+        error = None if framed.ruling is None else entered.obey(framed.ruling, framed.seq)
+        if error is not None:
+            raise SessionNotFound(entered.session_id) if isinstance(error, SentAway) else error
 
 
 def finished(turn: Turn, draft: Draft, end: Entry) -> dict[str, Any]:

@@ -65,7 +65,7 @@ messages = sa.Table(
     sa.Column("client_message_id", sa.Text),
     sa.Column("created_at", sa.TIMESTAMP(timezone=True), nullable=False),
     sa.Column("reply_to", sa.Text),  # of an answer: the message that it answers
-    sa.Column("superseded_by", sa.Text),  # of an answer: the one that was asked for in its place
+    sa.Column("superseded_by", sa.Text),  # of an answer: the one that stands in its place
     sa.Column("edited_at", sa.TIMESTAMP(timezone=True)),
     # A deleted message keeps its row, without what it said: sent again with the same client id it stays a duplicate.
     sa.Column("deleted_at", sa.TIMESTAMP(timezone=True)),

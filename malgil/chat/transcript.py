@@ -4,10 +4,14 @@ from typing import Any
 
 from malgil.agents.transcript import Answer, Attachment, Said
 from malgil.chat import store
+from malgil.chat.events import AnswerSuperseded
 from malgil.chat.files import queries as files
 from malgil.chat.model import Message
-from malgil.chat.projection import agent_sender
+from malgil.chat.projection import agent_sender, revised
+from malgil.chat.queries import message_of_row
 from malgil.kit.ids import MessageId, SessionId
+from malgil.log.model import Append
+from malgil.log.scribe import Scribe
 from malgil.storage.database import Connection, Row, UnitOfWork
 
 ATTACHED_MOST = 128 * 1024
@@ -34,14 +38,30 @@ class ChatTranscript:
             said.append(Said(row["message_id"], row["seq"], row["sender_type"], row["content"], attached))
         return said[::-1]
 
-    async def save_answer(self, uow: UnitOfWork, answer: Answer) -> None:
-        """Keep the answer as a message, an empty one too: whoever saw it begin finds how it ended."""
+    async def save_answer(self, uow: UnitOfWork, scribe: Scribe, answer: Answer) -> None:
+        """Keep the answer as a message, an empty one too: whoever saw it begin finds how it ended.
+
+        Where the message that it answers has a current answer, the new one supersedes it; one that failed or says
+        nothing is superseded by it instead. So there is one current answer at any time.
+        """
+        current = await store.current_answer(uow.conn, answer.reply_to)
         message = Message(
             MessageId(answer.message_id), SessionId(answer.session_id), answer.seq, "agent",
             agent_sender(answer.agent_id), "text", answer.content, answer.metadata, answer.tokens_used,
             answer.latency_ms, False, None, answer.created_at, MessageId(answer.reply_to),
         )
         await store.write_messages(uow.conn, [message])
+        if current is not None:
+            old = message_of_row(current)
+            worth_it = answer.content and answer.finish_reason != "failed"
+            await _supersede(uow, scribe, *((old, message) if worth_it else (message, old)))
+
+
+async def _supersede(uow: UnitOfWork, scribe: Scribe, old: Message, by: Message) -> None:
+    # The answer's end, in this very transaction, was logged under its turn's fence and holds the stream.
+    fact = AnswerSuperseded(message_id=old.message_id, by=by.message_id)
+    (entry,) = await scribe.record(uow, Append(old.session_id, [fact]))
+    await store.rewrite_message(uow.conn, revised(old, entry))
 
 
 def _file(row: Row) -> dict[str, Any] | None:

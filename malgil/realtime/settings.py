@@ -11,9 +11,9 @@ class RealtimeSettings:
     """Times are in seconds, sizes in bytes."""
 
     max_connections: int = 10_000
-    """WebSockets in this process; past it they are closed 1013."""
+    """WebSockets and sessions' event streams in this process; past it they are closed 1013 or answered 503."""
     max_per_user: int = 100
-    """WebSockets of one user in this process; past it they are closed 4429."""
+    """The same of one user in this process; past it they are closed 4429 or answered 429."""
     heartbeat: float = 30.0
     """Between two pings to a client; every third carries a `sync` frame."""
     connection_timeout: float = 300.0

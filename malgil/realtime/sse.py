@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
+from malgil.access.model import Caller
 from malgil.log.errors import EpochChanged
 from malgil.log.model import Cursor, Entry
 from malgil.realtime.asgi import Receive, Scope, Send
@@ -13,7 +15,7 @@ from malgil.realtime.hub import Hub
 from malgil.realtime.line import line_of
 from malgil.realtime.meter import Meter, SilentMeter
 from malgil.realtime.tail import Tail
-from malgil.realtime.ward import Ward
+from malgil.realtime.ward import NEVER, Ward
 from malgil.realtime.writers import EntriesWriter, Events, EventsWriter, Project, Wire, Writer
 
 __all__ = ["Entries", "EventStream", "Events", "Project", "projected_events", "session_events"]
@@ -79,32 +81,37 @@ class EventStream:
 
     Where the stream begins goes ahead as an event with an `id` and nothing else: a client that loses the connection
     before the first entry resumes from there, and no client shows an empty event. `cursor` is that id where it is not
-    the plain cursor.
+    the plain cursor. Whose `seat` it takes may have only so many. At `expires_at`, by the event loop's time, it ends.
     """
 
     def __init__(
         self, shown: Entries | Events, ward: Ward, *, cursor: str | None = None, meter: Meter | None = None,
-        headers: Iterable[tuple[bytes, bytes]] = (),
+        headers: Iterable[tuple[bytes, bytes]] = (), seat: Caller | None = None, expires_at: float = NEVER,
     ) -> None:
         self._shown = shown
         self._ward = ward
         self._cursor = cursor
         self._meter = meter or SilentMeter()
         self._headers = [*HEADERS, *headers]
+        self._seat = seat
+        self._expires_at = expires_at
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises before anything is sent: StreamMissing or Unavailable when the session cannot be watched, Invalid or
-        EpochChanged for an `after` that names no place in it."""
+        EpochChanged for an `after` that names no place in it, RateLimited or Unavailable when no place is free."""
+        with self._ward.place(self._seat) if self._seat else nullcontext():
+            await self._show(Wire(send, line_of(scope), self._ward.settings, self._meter, self._expires_at), receive)
+
+    async def _show(self, wire: Wire, receive: Receive) -> None:
         shown = self._shown
-        wire = Wire(send, line_of(scope), self._ward.settings, self._meter)
         if not isinstance(shown, Entries):
-            await self._serve(EventsWriter(shown, wire), receive, send)
+            await self._serve(EventsWriter(shown, wire), receive, wire.send)
             return
         async with shown.hub.watch(shown.session_id) as tail:
             after = await _place(tail, shown.after)
             self._cursor = self._cursor or str(Cursor(tail.epoch, after))
             writer = EntriesWriter(tail, after, shown.project, shown.is_last, wire)
-            await self._serve(writer, receive, send)
+            await self._serve(writer, receive, wire.send)
 
     async def _serve(self, writer: Writer, receive: Receive, send: Send) -> None:
         self._meter.opened("sse")

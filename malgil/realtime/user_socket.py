@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from malgil.access.model import Caller
 from malgil.kit import json
 from malgil.kit.clock import Clock
-from malgil.kit.errors import Invalid, MalgilError
+from malgil.kit.errors import Invalid, MalgilError, RateLimited
 from malgil.kit.ids import CONNECTION, Ids
 from malgil.realtime import replies
 from malgil.realtime.asgi import Receive, Scope, Send
@@ -53,8 +53,9 @@ class UserEndpoint(WebSocketEndpoint):
             send, line_of(scope), tail, after=tail.head, settings=self._ward.settings, meter=self._meter,
             expires_at=self._expiry(caller),
         )
+        connection_id = self._ids.new(CONNECTION)
         outlet.say(json.dumps({
-            "type": "connected", "connection_id": self._ids.new(CONNECTION), "user_id": caller.user_id,
+            "type": "connected", "connection_id": connection_id, "user_id": caller.user_id,
             "heartbeat_interval": plain(self._ward.settings.heartbeat),
         }))
         news = _News(outlet, caller)
@@ -63,11 +64,33 @@ class UserEndpoint(WebSocketEndpoint):
         try:
             self._ward.admit(outlet)
             news.begin([json.dumps(frame) for frame in await self._users.gate.unread(caller)])
-            await _listen(receive, outlet)
+            await self._listen(receive, outlet, caller, connection_id)
         finally:
             unsubscribe()
             self._ward.release(outlet)
             await outlet.ended()
+
+    async def _listen(self, receive: Receive, outlet: Outlet, caller: Caller, connection_id: str) -> None:
+        """Answer pings until the client is gone; there is nothing else to say here."""
+        faults = 0
+        while (message := await receive())["type"] != "websocket.disconnect":
+            outlet.heard_at = asyncio.get_running_loop().time()
+            try:
+                kind = read_frame(dict(message))["type"]
+                # Whatever it is, it is no message here.
+                if (wait := await self._room.throttle.allow(caller, connection_id, "ping")) is not None:
+                    raise RateLimited("Too many messages", retry_after=wait)
+                if kind != "ping":
+                    raise Invalid("Here one listens; speak in a session: /ws/{session_id}.")
+                outlet.say(PONG)
+                faults = 0
+            except MalgilError as error:
+                faults = faults + 1 if isinstance(error, Invalid) else 0
+                outlet.say(replies.error_frame(error))
+            if faults >= MOST_FAULTS:
+                outlet.close(replies.TOO_MANY_FAULTS, "Too many malformed frames in a row.")
+            await outlet.answered()
+            await asyncio.sleep(0)
 
 
 class _News:
@@ -100,22 +123,3 @@ class _News:
         for session_id, text in self._early.items():
             self._outlet.hint(session_id, text)
         self._early.clear()
-
-
-async def _listen(receive: Receive, outlet: Outlet) -> None:
-    """Answer pings until the client is gone; there is nothing else to say here."""
-    faults = 0
-    while (message := await receive())["type"] != "websocket.disconnect":
-        outlet.heard_at = asyncio.get_running_loop().time()
-        try:
-            if read_frame(dict(message))["type"] != "ping":
-                raise Invalid("Here one listens; speak in a session: /ws/{session_id}.")
-            outlet.say(PONG)
-            faults = 0
-        except MalgilError as error:
-            faults += 1
-            outlet.say(replies.error_frame(error))
-        if faults >= MOST_FAULTS:
-            outlet.close(replies.TOO_MANY_FAULTS, "Too many malformed frames in a row.")
-        await outlet.answered()
-        await asyncio.sleep(0)

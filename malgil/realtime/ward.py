@@ -5,14 +5,24 @@ import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self
 
 from malgil.access.model import Caller
-from malgil.kit.errors import RateLimited
+from malgil.kit.errors import RateLimited, Unavailable
 from malgil.realtime.settings import RealtimeSettings
 
+NEVER = float("inf")
+
 _log = logging.getLogger(__name__)
+
+
+def expiry(caller: Caller, now: datetime) -> float:
+    """When the caller's token expires, by the event loop's time."""
+    if caller.expires_at is None:
+        return NEVER
+    return asyncio.get_running_loop().time() + caller.expires_at - now.timestamp()
 
 
 class Patient(Protocol):
@@ -58,7 +68,7 @@ class Ward:
 
     @property
     def sockets(self) -> int:
-        """Open WebSockets, those included that are not let in yet."""
+        """Open WebSockets, those included that are not let in yet, and event streams that have a place."""
         return self._sockets
 
     @property
@@ -85,6 +95,19 @@ class Ward:
             self._seats[who] -= 1
             if not self._seats[who]:
                 del self._seats[who]
+
+    @contextmanager
+    def place(self, caller: Caller) -> Iterator[None]:
+        """A seat of the caller's for an event stream, which counts as a WebSocket does. Raises RateLimited, and
+        Unavailable when the process is full."""
+        with self.seat(caller):
+            self.open_socket()
+            try:
+                if self.full:
+                    raise Unavailable("This server is full.")
+                yield
+            finally:
+                self.close_socket()
 
     def admit(self, patient: Patient) -> None:
         """Look after `patient` from now on. While draining it is sent away at once."""

@@ -1,6 +1,5 @@
 """The WebSocket endpoint `/ws/{session_id}`: lets a client in or tells it why not, then lets it speak and listen."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
@@ -20,9 +19,9 @@ from malgil.realtime.gate import Entered
 from malgil.realtime.hub import Hub
 from malgil.realtime.line import line_of
 from malgil.realtime.meter import Meter, SilentMeter
-from malgil.realtime.outlet import NEVER, Outlet
+from malgil.realtime.outlet import Outlet
 from malgil.realtime.tail import Tail
-from malgil.realtime.ward import Ward
+from malgil.realtime.ward import Ward, expiry
 
 Identify = Callable[[Scope], Awaitable[Caller]]
 """From an ASGI scope to the caller behind it; raises Unauthenticated."""
@@ -131,10 +130,7 @@ class WebSocketEndpoint:
             outlet.seek(way.to, connected(way.begin), *way.preface)
 
     def _expiry(self, caller: Caller) -> float:
-        """When the caller's token expires, by the event loop's time."""
-        if caller.expires_at is None:
-            return NEVER
-        return asyncio.get_running_loop().time() + caller.expires_at - self._clock.now().timestamp()
+        return expiry(caller, self._clock.now())
 
 
 async def _refuse(send: Send, code: int, reason: str) -> None:

@@ -17,6 +17,7 @@ from malgil.realtime.line import Line
 from malgil.realtime.meter import Meter
 from malgil.realtime.settings import RealtimeSettings
 from malgil.realtime.tail import Tail
+from malgil.realtime.ward import NEVER
 
 Events = AsyncGenerator[bytes, None]
 Project = Callable[[Framed], bytes | None]
@@ -24,7 +25,6 @@ Project = Callable[[Framed], bytes | None]
 
 CHUNK_BYTES = 65_536
 """Events are written together up to about this size, so that a page does not land in the socket's buffer whole."""
-NEVER = float("inf")
 _HEARTBEAT = {"type": "http.response.body", "body": b":\n\n", "more_body": True}
 _END = {"type": "http.response.body", "body": b"", "more_body": False}
 
@@ -33,19 +33,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """Where a stream is written, and by which rules."""
+    """Where a stream is written, by which rules, and until when (by the event loop's time)."""
 
     send: Send
     line: Line
     settings: RealtimeSettings
     meter: Meter
+    expires_at: float = NEVER
 
 
 class Writer(ABC):
     """What both kinds have in common: heartbeats, and an eye on a client that does not read. `sending` is true while
     something is being written, and for ever when the end has been."""
 
-    __slots__ = ("_beat_at", "_beating", "_progress", "_send", "_stalled_at", "_wire", "due", "sending")
+    __slots__ = (
+        "_beat_at", "_beating", "_expires_at", "_progress", "_send", "_stalled_at", "_wire", "due", "sending",
+    )
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -54,6 +57,7 @@ class Writer(ABC):
         self._progress = -1
         self._stalled_at = asyncio.get_running_loop().time()
         self._beat_at = self._stalled_at + wire.settings.sse_heartbeat
+        self._expires_at = wire.expires_at
         self.sending = False
         self.due = 0.0
 
@@ -63,7 +67,7 @@ class Writer(ABC):
 
     @abstractmethod
     def dismiss(self) -> None:
-        """End the response now: the server is going away."""
+        """End the response now: the server is going away, or the client's token has expired."""
 
     @abstractmethod
     async def end(self) -> None:
@@ -74,7 +78,10 @@ class Writer(ABC):
         _log.debug("an event stream goes away, its client was told to come back")
 
     def check(self, now: float) -> None:
-        """Cut a client that takes nothing for too long; let it hear a heartbeat."""
+        """Cut a client that takes nothing for too long; end when its token expires; let it hear a heartbeat."""
+        if now >= self._expires_at:
+            self._expires_at = NEVER
+            self.dismiss()
         unsent = self._wire.line.unsent()
         if unsent != self._progress or not (unsent or self.sending or self._beating):
             self._progress, self._stalled_at = unsent, now

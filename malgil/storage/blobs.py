@@ -5,6 +5,7 @@ a crash; reading holds a few chunks in memory, however large the blob; deleting 
 """
 
 import asyncio
+import glob
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from datetime import timedelta
@@ -133,6 +134,14 @@ class LocalBlobs(_ObjectBlobs):
         await self._put(key, source, None)
         await asyncio.to_thread(_sync, self._folder / key, self._folder)
 
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Also what a process that died on the way left beside the names."""
+        await super().delete(keys)
+        try:
+            await asyncio.to_thread(_unstage, [self._folder / key for key in keys])
+        except OSError as e:
+            raise _translated(e) from e
+
     async def link(self, key: str, seconds: int) -> str | None:
         return None
 
@@ -175,6 +184,13 @@ def _translated(error: Exception) -> Exception:
     if any(sign in str(error) for sign in _FULL):
         return StorageFull()
     return Unavailable("The store of files gives no answer.", code="FILES_UNAVAILABLE", retry_after=5.0)
+
+
+def _unstage(paths: Sequence[Path]) -> None:
+    """obstore writes `name#1`, `name#2`, … and renames."""
+    for path in paths:
+        for staged in path.parent.glob(f"{glob.escape(path.name)}#*"):
+            staged.unlink(missing_ok=True)
 
 
 def _sync(path: Path, root: Path) -> None:

@@ -56,7 +56,7 @@ class TableTranscript:
         )
         return [Said(*row) for row in reversed(rows)]
 
-    async def save_answer(self, uow: UnitOfWork, answer: Answer) -> None:
+    async def save_answer(self, uow: UnitOfWork, scribe: Scribe, answer: Answer) -> None:
         await uow.conn.execute(
             "INSERT INTO said VALUES ($1, $2, $3, 'agent', $4, $5, $6)",
             answer.message_id, answer.session_id, answer.seq, answer.content,

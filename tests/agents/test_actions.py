@@ -123,7 +123,7 @@ async def test_an_end_is_row_fact_and_message_together_or_nothing(
     new = await stage.ask()
     (turn,) = await stage.claim()
 
-    async def refuses(uow: object, answer: object) -> None:
+    async def refuses(uow: object, scribe: object, answer: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(stage.transcript, "save_answer", refuses)

@@ -1,12 +1,15 @@
 """The API as it describes itself, and the layers in front of it."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from malgil.app.settings import Settings
 from malgil.app.wiring import build
@@ -135,3 +138,72 @@ async def test_requests_are_counted_by_their_route(http: httpx.AsyncClient) -> N
     counted = (await http.get("/metrics")).text
     assert 'route="/api/chat/sessions/{session_id}/messages",status="404"' in counted
     assert "sess_none" not in counted
+
+
+async def knock(app: ASGIApp, path: str, query: str = "") -> list[Any]:
+    """Open a WebSocket and go; the texts that came, and the code with which it was closed, if it was."""
+    heard = [{"type": "websocket.connect"}]
+    came: list[Any] = []
+    refused = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        if heard:
+            return heard.pop(0)
+        await asyncio.wait([asyncio.ensure_future(refused.wait())], timeout=0.2)
+        return {"type": "websocket.disconnect", "code": 1005}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "websocket.close":
+            came.append(message["code"])
+            refused.set()
+        elif message["type"] == "websocket.send":
+            came.append(message.get("text"))
+
+    await app(
+        {
+            "type": "websocket", "path": path, "raw_path": path.encode(), "root_path": "", "scheme": "ws",
+            "query_string": query.encode(), "headers": [(b"host", b"localhost")],
+            "client": ("9.9.9.9", 1), "server": ("localhost", 80), "subprotocols": [], "extensions": {},
+        },
+        receive, send,
+    )
+    return came
+
+
+@asynccontextmanager
+async def limited(database_url: str, tmp_path: Path, **given: Any) -> AsyncIterator[ASGIApp]:
+    settings = Settings.model_validate({"data_dir": tmp_path, **given})
+    application = await build(settings, database_url, node="test")
+    try:
+        yield application.asgi
+    finally:
+        await application.drain()
+        await application.close()
+
+
+@pytest.mark.parametrize("path", ["/ws/mine", "/ws/chat/mine", "/ws/user"])
+async def test_sockets_are_counted_as_other_requests_are(database_url: str, tmp_path: Path, path: str) -> None:
+    async with limited(database_url, tmp_path, rate_limit_default={"limit": 4}) as app:
+        assert "connected" in str(await knock(app, "/ws/mine"))  # one for coming, one for the session that it made
+        for _ in range(2):
+            assert "connected" in str(await knock(app, path))
+        assert await knock(app, path) == [4429]
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
+            assert (await http.get("/api/chat/sessions")).status_code == 429
+
+
+async def test_sockets_of_who_cannot_say_who_they_are_count_for_their_address(
+    database_url: str, tmp_path: Path
+) -> None:
+    given = {"auth_mode": "jwt", "jwt_secret_key": "s" * 32, "rate_limit_default": {"limit": 2}}
+    async with limited(database_url, tmp_path, **given) as app:
+        codes = [await knock(app, "/ws/mine", f"token=no-{n}") for n in range(3)]
+        assert codes == [[4401], [4401], [4429]]
+
+
+async def test_sessions_that_connecting_makes_are_counted(database_url: str, tmp_path: Path) -> None:
+    given = {"rate_limit_endpoints": {"POST /api/chat/sessions": {"limit": 2}}}
+    async with limited(database_url, tmp_path, **given) as app:
+        heard = [await knock(app, f"/ws/new-{n}") for n in (1, 2, 3, 1)]
+        assert ["connected" in str(one) for one in heard] == [True, True, False, True]
+        assert heard[2] == [4429]

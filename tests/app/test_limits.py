@@ -15,14 +15,17 @@ from starlette.types import Receive, Scope, Send
 
 from malgil.access.identity import Identity
 from malgil.access.mint import mint
+from malgil.access.model import Caller
 from malgil.access.redis_limiter import RedisLimiter
 from malgil.access.tokens import SecretKey, TokenVerifier
 from malgil.app.callers import caller_of
-from malgil.app.limits import HEADERS, Limits, Turnstile, open_limits
+from malgil.app.limits import HEADERS, Limits, Turnstile, open_limits, subject
 from malgil.app.settings import Settings
 from malgil.app.throttle import FrameThrottle
 from malgil.kit.clock import SystemClock
+from malgil.kit.ids import TenantId, UserId
 from malgil.observe.metrics import Metrics
+from malgil.realtime.throttle import CREATE
 from malgil.storage.redis import Redis, connect
 from tests.fixtures.edge import edge_of
 from tests.fixtures.redis import RedisServer
@@ -232,6 +235,18 @@ async def test_switched_off_there_are_none() -> None:
         assert await open_limits(settings, None, SystemClock(), Metrics("x"), opening) is None
 
 
+async def test_a_branch_that_says_something_is_a_message(opened: Opened) -> None:
+    replica = await opened(rate_limit_messages_per_minute=1)
+    doors = [f"/api/chat/sessions/s/{verb}" for verb in ("branch", "regenerate", "messages")]
+    assert [(await replica.send("POST", door)).status_code for door in doors] == [200, 429, 429]
+
+
+def test_no_two_users_are_counted_as_one() -> None:
+    names = ("a", "a/b", "b", "b/c", "c", "1:a", "1", "a/1", "/")
+    callers = [Caller(UserId(user), TenantId(tenant), frozenset()) for tenant in names for user in names]
+    assert len({subject(one) for one in callers}) == len(callers)
+
+
 class TestFrames:
     async def test_messages_are_counted_together_whatever_the_door(self, opened: Opened) -> None:
         replica = await opened(rate_limit_messages_per_minute=3, dev=True)
@@ -248,6 +263,19 @@ class TestFrames:
         assert (await replica.send("POST", "/api/chat/sessions/s/messages/stream", user=None)).status_code == 429
         assert (await replica.send("GET", "/api/chat/sessions/s/messages", user=None)).status_code == 200
         assert await throttle.allow(found, "conn_2", "ping") is None
+
+    async def test_a_session_made_by_connecting_counts_as_one_made_by_asking(self, opened: Opened) -> None:
+        replica = await opened(rate_limit_endpoints={"POST /api/chat/sessions": {"limit": 2}}, dev=True)
+        throttle = FrameThrottle(replica.limits, SystemClock())
+        found = await caller_of(Identity(TokenVerifier(SecretKey(SECRET), SystemClock()), dev=True))(
+            {"type": "http", "method": "GET", "headers": [], "query_string": b""})
+        assert not isinstance(found, Exception)
+        assert (await replica.send("POST", "/api/chat/sessions", user=None)).status_code == 200
+        assert await throttle.allow(found, "one", CREATE) is None
+        wait = await throttle.allow(found, "two", CREATE)
+        assert wait is not None
+        assert wait > 0
+        assert (await replica.send("POST", "/api/chat/sessions", user=None)).status_code == 429
 
     async def test_other_frames_are_counted_by_the_connection(self, opened: Opened) -> None:
         replica = await opened()

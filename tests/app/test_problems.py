@@ -280,9 +280,18 @@ async def test_a_client_that_leaves_is_no_fault(caplog: pytest.LogCaptureFixture
     assert not caplog.records
 
 
-async def test_cancellation_passes() -> None:
-    with pytest.raises(asyncio.CancelledError):
-        await asked(raw(asyncio.CancelledError()), {"type": "http"})
+async def test_who_is_not_answered_when_the_server_stops_is_told_to_come_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    start, body = await asked(raw(asyncio.CancelledError()), {"type": "http"})
+    assert (start["status"], dict(start["headers"])[b"retry-after"]) == (503, b"5")
+    assert json.loads(body["body"])["code"] == "UNAVAILABLE"
+    assert [(one.levelname, one.exc_info) for one in caplog.records] == [("WARNING", None)]
+
+
+async def test_an_answer_on_its_way_when_the_server_stops_just_ends(caplog: pytest.LogCaptureFixture) -> None:
+    assert await asked(raw(asyncio.CancelledError(), START, PART), {"type": "http"}) == [START, PART]
+    assert not caplog.records
 
 
 async def test_sockets_pass_untouched() -> None:

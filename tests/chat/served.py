@@ -28,6 +28,7 @@ from malgil.realtime.asgi import Scope
 from malgil.realtime.bus import Bus, MemoryBus
 from malgil.realtime.connection import Room
 from malgil.realtime.line import server_options
+from malgil.realtime.throttle import NoThrottle, Throttle
 from malgil.realtime.typing import Typing
 from malgil.realtime.user_socket import UserEndpoint, Users
 from malgil.realtime.websocket import WebSocketEndpoint
@@ -42,11 +43,15 @@ async def identify(scope: Scope) -> Caller:
 
 
 @asynccontextmanager
-async def served(room: ChatRoom, bus: Bus | None = None, shelf: Shelf | None = None) -> AsyncIterator[str]:
+async def served(
+    room: ChatRoom, bus: Bus | None = None, shelf: Shelf | None = None, throttle: Throttle | None = None
+) -> AsyncIterator[str]:
     """The address (without a scheme) of a server around the room; `bus` for its user sockets and typing."""
     bus = bus or MemoryBus()
     clock = SystemClock()
-    shared = Room(ChatGate(room), Typing(bus, room.ward.settings), room.ward.settings)
+    shared = Room(
+        ChatGate(room), Typing(bus, room.ward.settings), room.ward.settings, throttle=throttle or NoThrottle()
+    )
     sessions = WebSocketEndpoint(room.hub, shared, identify, room.ward, ids=UlidIds(clock), clock=clock)
     users = UserEndpoint(
         room.hub, shared, identify, room.ward, ids=UlidIds(clock), clock=clock, users=Users(ChatGate(room), bus)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from malgil.access.model import Caller
-from malgil.chat import branching
+from malgil.chat import branching, editing_routes
 from malgil.chat.branching import Branched, NewBranch, branch
 from malgil.chat.events import MessageCreated
 from malgil.chat.model import NewSession, Session
@@ -367,6 +367,48 @@ async def test_a_branch_is_whole_or_not_at_all(
     assert (await kim.get("/api/chat/sessions")).json()["total"] == 1
     async with room.database.read() as conn:
         assert await conn.fetchval("SELECT count(*) FROM chat_messages") == 4
+
+
+async def test_who_branches_much_waits_for_themself_and_holds_no_connection(
+    kim: httpx.AsyncClient, lee: httpx.AsyncClient, room: ChatRoom, session: Session
+) -> None:
+    sent = await post(room, say(session))
+    await add_person(room, session, "lee", "viewer")
+    async with room.copying.acquire((KIM.tenant, KIM.user_id)):
+        many = [asyncio.create_task(branched(kim, session, sent.message_id)) for _ in range(20)]
+        assert (await branched(lee, session, sent.message_id)).status_code == 201
+        assert room.database.pool_stats()["active"] == 0
+        assert not any(one.done() for one in many)
+    assert [one.status_code for one in await asyncio.gather(*many)] == [201] * 20
+
+
+async def test_who_waits_too_long_is_told_to_come_again(
+    kim: httpx.AsyncClient, lee: httpx.AsyncClient, room: ChatRoom, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(editing_routes, "BRANCH_WAIT", 0.01)
+    sent = await post(room, say(session))
+    key = {"idempotency-key": "k"}
+    async with room.copying.acquire("one"), room.copying.acquire("other"):
+        answer = await branched(kim, session, sent.message_id, headers=key)
+        problem(answer, 503, "BRANCHING_BUSY")
+        assert answer.headers["retry-after"]
+    assert (await kim.get("/api/chat/sessions")).json()["total"] == 1
+    monkeypatch.undo()
+    assert (await branched(kim, session, sent.message_id, headers=key)).status_code == 201
+
+
+async def test_nothing_of_ones_own_branch_is_unread(
+    kim: httpx.AsyncClient, room: ChatRoom, session: Session, answerer: Answerer
+) -> None:
+    _, answers = await talk(room, session, answerer, 2)
+    made = (await branched(kim, session, answers[1])).json()
+    reworded = (await branched(kim, session, (await listed(kim, session))[2]["message_id"], content="다르게")).json()
+    sessions = (await kim.get("/api/chat/sessions")).json()["sessions"]
+    counts = {one["session_id"]: one["unread_count"] for one in sessions}
+    assert counts == {session.session_id: 2, made["session_id"]: 0, reworded["session_id"]: 0}
+    await answerer.answer("새 답")
+    sessions = (await kim.get("/api/chat/sessions")).json()["sessions"]
+    assert (sessions[0]["session_id"], sessions[0]["unread_count"]) == (reworded["session_id"], 1)
 
 
 async def test_people_branch_at_once(rooms: list[ChatRoom], session: Session, answerer: Answerer) -> None:

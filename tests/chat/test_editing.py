@@ -265,6 +265,19 @@ async def test_the_preview_falls_back(
     assert (await line(kim))["last_message_at"] is None
 
 
+async def test_superseded_answers_are_not_unread(
+    kim: httpx.AsyncClient, room: ChatRoom, session: Session, answerer: Answerer
+) -> None:
+    prompt = await post(room, say(session))
+    await answerer.answer("답")
+    path = f"/api/chat/sessions/{session.session_id}/regenerate"
+    await kim.post(path, json={"message_id": prompt.message_id})
+    newer = await answerer.answer("다른 답")
+    assert (await line(kim))["unread_count"] == 1
+    await kim.delete(at(session, newer.answer_id))
+    assert (await line(kim))["unread_count"] == 0
+
+
 async def test_deleted_messages_are_not_unread(
     kim: httpx.AsyncClient, room: ChatRoom, session: Session, answerer: Answerer
 ) -> None:

@@ -2,17 +2,20 @@
 
 import asyncio
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
+from malgil.access.model import Caller
 from malgil.chat import actions
 from malgil.chat.errors import AgentBusy, ComesLater, ReadOnly, SessionArchived, SessionNotFound
 from malgil.chat.gate import ChatGate
 from malgil.chat.model import Face, NewSession, Session, client_may_choose
 from malgil.chat.room import ChatRoom, post
-from malgil.kit.errors import Forbidden, Invalid
+from malgil.kit.errors import Forbidden, Invalid, RateLimited
 from malgil.kit.ids import UserId
 from malgil.log import actions as log
+from malgil.realtime.throttle import CREATE
 from tests.chat.people import DEV, FAR_KIM, KIM, LEE, Answerer, add_person, log_of, make_session, say, turns_of
 
 CHOSEN = "test-session-1"
@@ -27,6 +30,28 @@ async def test_a_chosen_name_makes_the_callers_session(gate: ChatGate, room: Cha
     for stranger in (LEE, FAR_KIM):
         with pytest.raises(SessionNotFound):
             await gate.enter(stranger, CHOSEN)
+
+
+async def test_what_is_made_by_connecting_is_counted(room: ChatRoom) -> None:
+    class Once:
+        """Allows one session."""
+
+        asked: ClassVar[list[tuple[str, str]]] = []
+
+        async def allow(self, caller: Caller, connection_id: str, kind: str) -> float | None:
+            self.asked.append((caller.user_id, kind))
+            return None if len(self.asked) == 1 else 7.0
+
+    gate = ChatGate(room, Once())
+    for _ in range(3):
+        await gate.enter(KIM, CHOSEN)
+    with pytest.raises(RateLimited) as refused:
+        await gate.enter(KIM, "another")
+    assert refused.value.retry_after == 7.0
+    with pytest.raises(SessionNotFound):
+        await gate.enter(KIM, "sess_nowhere")
+    assert Once.asked == [("kim", CREATE)] * 2
+    assert await log_of(room, "another") == []
 
 
 async def test_ten_at_once_make_one_session(rooms: list[ChatRoom]) -> None:

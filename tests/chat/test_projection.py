@@ -28,7 +28,8 @@ from tests.fixtures.time import FakeClock
 TEXTS = st.sampled_from(["안녕하세요", "hello  there\nfriend", "🙂" * 300, "\u200fשלום", "x"])
 CLIENT_IDS = st.sampled_from([None, None, "a", "b"])
 POSTS = st.tuples(st.just("post"), TEXTS, CLIENT_IDS)
-ANSWERS = st.tuples(st.just("answer"), st.sampled_from(["stop", "length", "failed", "stopped"]), TEXTS)
+REASONS = st.sampled_from(["stop", "length", "failed", "stopped"])
+ANSWERS = st.tuples(st.just("answer"), REASONS, st.one_of(st.just(""), TEXTS))
 FACES = st.tuples(st.just("face"), st.fixed_dictionaries({}, optional={
     "title": st.sampled_from([None, "제목", "title"]), "metadata": st.sampled_from([{}, {"a": [1, None]}]),
     "status": st.sampled_from(["active", "archived"]), "queue_policy": st.sampled_from(["enqueue", "interrupt"]),
@@ -123,6 +124,8 @@ async def check(url: str, steps: list[tuple[Any, ...]]) -> None:
         now, messages = await held(room, session)
         assert (now, messages) == folded(entries)
         shown = [one for one in messages if one.deleted_at is None]
+        current = [one.reply_to for one in shown if one.reply_to and one.superseded_by is None]
+        assert len(current) == len(set(current)), "a message has one answer at a time"
         assert now.message_count == len(shown)
         assert now.last_message == (preview(shown[-1].content) if shown else None)
 

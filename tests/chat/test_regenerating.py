@@ -6,10 +6,12 @@ from typing import Any
 import httpx
 import pytest
 
+from malgil.agents.events import FinishReason
 from malgil.chat.model import NewSession, Session
 from malgil.chat.regenerating import Again, regenerate
 from malgil.chat.room import ChatRoom, post
 from malgil.kit.errors import Conflict
+from malgil.log.errors import Fenced
 from tests.chat.people import KIM, Answerer, add_person, log_of, make_session, say, sse, turns_of
 from tests.chat.test_editing import at, frames, line, listed
 from tests.chat.test_session_routes import problem
@@ -38,14 +40,17 @@ async def test_an_answer_is_made_again(
     made = response.json()
     assert made.keys() == {"session_id", "message_id", "turn_id", "replaces"}
     assert (made["session_id"], made["replaces"]) == (session.session_id, old.answer_id)
-    told = (await frames(kim, session))[-2:]
-    assert [(frame["type"], frame["message_id"]) for frame in told] == [
-        ("turn", made["message_id"]), ("message_updated", old.answer_id)
-    ]
-    assert (told[0]["turn_id"], told[1]["superseded_by"]) == (made["turn_id"], made["message_id"])
+    queued = (await frames(kim, session))[-1]
+    assert (queued["type"], queued["message_id"], queued["turn_id"]) == ("turn", made["message_id"], made["turn_id"])
+    p = prompt.message_id
+    assert await shown(kim, session) == [("질문", None, False), ("답", p, False)], "until there is another"
     turn = await answerer.answer("다른 답")
     assert (turn.turn_id, turn.answer_id, turn.prompt_id) == (made["turn_id"], made["message_id"], prompt.message_id)
-    p = prompt.message_id
+    told = (await frames(kim, session))[-2:]
+    assert [(frame["type"], frame["message_id"]) for frame in told] == [
+        ("stream_end", made["message_id"]), ("message_updated", old.answer_id)
+    ]
+    assert told[1]["superseded_by"] == made["message_id"]
     assert await shown(kim, session) == [("질문", None, False), ("답", p, True), ("다른 답", p, False)]
     assert (await listed(kim, session))[1]["superseded_by"] == made["message_id"]
     assert (await line(kim))["last_message"] == "다른 답"
@@ -65,6 +70,80 @@ async def test_again_and_again_by_any_of_the_siblings(
     assert await shown(kim, session) == [
         ("질문", None, False), ("답 0", p, True), ("답 1", p, True), ("답 2", p, False)
     ]
+
+
+async def test_a_turn_that_never_began_replaces_nothing(
+    kim: httpx.AsyncClient, room: ChatRoom, session: Session, answerer: Answerer
+) -> None:
+    prompt = await post(room, say(session, "질문"))
+    old = await answerer.answer("답")
+    await again(kim, session, old.answer_id)
+    await kim.post(f"/api/chat/sessions/{session.session_id}/stop")
+    assert await shown(kim, session) == [("질문", None, False), ("답", prompt.message_id, False)]
+    assert (await again(kim, session, old.answer_id)).json()["replaces"] == old.answer_id
+
+
+@pytest.mark.parametrize(("said", "reason", "replaces"), [
+    ("", "stopped", False), ("", "failed", False), ("반쯤", "failed", False), ("", "stop", False),
+    ("반쯤", "stopped", True), ("잘린 답", "length", True), ("다른 답", "stop", True),
+])
+async def test_only_an_answer_that_is_worth_it_replaces_another(
+    kim: httpx.AsyncClient, room: ChatRoom, session: Session, answerer: Answerer, said: str, reason: FinishReason,
+    replaces: bool,
+) -> None:
+    """Two are never current, and a good answer is not lost to one that failed."""
+    prompt = await post(room, say(session, "질문"))
+    old = await answerer.answer("답")
+    made = (await again(kim, session, old.answer_id)).json()
+    turn = await answerer.claim()
+    if reason == "stopped":
+        await answerer.write(turn, *([said] if said else []))
+        await kim.post(f"/api/chat/sessions/{session.session_id}/stop")
+    else:
+        await answerer.end(turn, said, reason)
+    by = {one["message_id"]: one["superseded_by"] for one in await listed(kim, session)}
+    kept, gone = (made["message_id"], old.answer_id) if replaces else (old.answer_id, made["message_id"])
+    assert by == {prompt.message_id: None, kept: None, gone: kept}
+    later = await post(room, say(session, "다음"))
+    async with room.database.read() as conn:
+        told = await room.transcript.history(
+            conn, session.session_id, prompt_seq=later.seq, before_seq=later.seq, most=10
+        )
+    assert [one.content for one in told] == ["질문", said if replaces else "답", "다음"]
+    await answerer.answer("네")
+    assert (await again(kim, session, prompt.message_id)).json()["replaces"] == kept
+
+
+async def test_an_owner_that_lost_the_turn_replaces_nothing(
+    room: ChatRoom, kim: httpx.AsyncClient, session: Session, answerer: Answerer
+) -> None:
+    prompt = await post(room, say(session, "질문"))
+    await answerer.answer("답")
+    await again(kim, session, prompt.message_id)
+    lost = await answerer.claim()
+    async with room.database.unit_of_work() as uow:
+        await uow.conn.execute("UPDATE turns SET lease_until = now() - interval '1 hour' WHERE turn_id = $1",
+                               lost.turn_id)
+    taken = await answerer.claim()
+    assert (taken.turn_id, taken.attempt) == (lost.turn_id, 2)
+    with pytest.raises(Fenced):
+        await answerer.end(lost, "잃은 답")
+    p = prompt.message_id
+    assert await shown(kim, session) == [("질문", None, False), ("답", p, False)]
+    await answerer.end(taken, "다른 답")
+    assert await shown(kim, session) == [("질문", None, False), ("답", p, True), ("다른 답", p, False)]
+
+
+async def test_an_old_answer_that_was_deleted_meanwhile_is_not_replaced(
+    room: ChatRoom, kim: httpx.AsyncClient, session: Session, answerer: Answerer
+) -> None:
+    prompt = await post(room, say(session, "질문"))
+    old = await answerer.answer("답")
+    await again(kim, session, old.answer_id)
+    turn = await answerer.claim()
+    assert (await kim.delete(at(session, old.answer_id))).status_code == 200
+    await answerer.end(turn, "", "failed")
+    assert await shown(kim, session) == [("질문", None, False), ("", prompt.message_id, False)]
 
 
 async def test_what_was_never_answered_is_answered(
@@ -199,7 +278,7 @@ async def test_of_many_at_once_one_is_made(rooms: list[ChatRoom], session: Sessi
     assert all(one is None or isinstance(one, Conflict) for one in results)
     assert await turns_of(rooms[0], session.session_id) == ["completed", "queued"]
     kinds = [e.kind for e in await log_of(rooms[0], session.session_id)]
-    assert (kinds.count("turn.queued"), kinds.count("answer.superseded")) == (2, 1)
+    assert (kinds.count("turn.queued"), kinds.count("answer.superseded")) == (2, 0)
 
 
 async def test_asked_again_while_the_prompt_is_deleted(

@@ -62,7 +62,7 @@ async def test_what_was_edited_deleted_and_superseded(room: ChatRoom, session: S
     async with room.database.unit_of_work() as uow:
         again = Again(KIM, KIM, session.session_id, prompts[0].message_id)
         await regenerate(uow, room.scribe, room.transcript, again)
-    assert await told(room, session, prompts[3]) == ["고친 질문 0", "답 1", "질문 2", "질문 3"]
+    assert await told(room, session, prompts[3]) == ["고친 질문 0", "답 0", "답 1", "질문 2", "질문 3"]
     await answerer.answer("다른 답 0")
     assert await told(room, session, prompts[3]) == ["고친 질문 0", "다른 답 0", "답 1", "질문 2", "질문 3"]
     assert await told(room, session, prompts[0]) == ["고친 질문 0"]

@@ -53,6 +53,16 @@ async def test_a_large_one_goes_and_comes_in_pieces(blobs: BlobStore) -> None:
     assert await read(blobs, "large", 12 * MIB - 1, 12 * MIB + 1) == bytes([11, 12])
 
 
+async def test_what_a_killed_process_left_goes_with_the_name(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path)
+    for key in ("ab/one", "ab/one.thumb", "ab/one[1]"):
+        await blobs.put(key, of(b"x"))
+        (tmp_path / f"{key}#1").write_bytes(b"half")
+    (tmp_path / "ab/two#1").write_bytes(b"half")
+    await blobs.delete(["ab/one", "ab/one[1]", "ab/two", "no/folder"])
+    assert sorted(one.name for one in (tmp_path / "ab").iterdir()) == ["one.thumb", "one.thumb#1"]
+
+
 async def test_put_again_replaces(blobs: BlobStore) -> None:
     await blobs.put("twice", of(b"first, and longer"))
     await blobs.put("twice", of(b"second"))

@@ -33,7 +33,7 @@ from malgil.realtime.meter import Meter
 from malgil.realtime.settings import RealtimeSettings
 from malgil.realtime.sse import Entries, Events, EventStream, session_events
 from malgil.realtime.typing import Typing
-from malgil.realtime.ward import Ward
+from malgil.realtime.ward import Ward, expiry
 from malgil.realtime.websocket import WebSocketEndpoint
 
 QUICK = RealtimeSettings(tick=0.02, close_grace=0.3, stall_seconds=0.4, reconnect_ms=0, max_per_user=1000)
@@ -192,7 +192,12 @@ class World:
 
         # The two kinds of streams must look alike from outside.
         shown = events() if "/made/" in scope["path"] else Entries(self.hub, session_id, after)
-        await EventStream(shown, self.ward, cursor=f"{self.log.epoch}.{after}")(scope, receive, send)
+        caller = await self.identify(scope)
+        stream = EventStream(
+            shown, self.ward, cursor=f"{self.log.epoch}.{after}", seat=caller,
+            expires_at=expiry(caller, datetime.now(UTC)),
+        )
+        await stream(scope, receive, send)
 
     def connect(self, session_id: str, query: str = "", *, deflate: bool = False, **options: Any) -> connect:
         compression = "deflate" if deflate else None

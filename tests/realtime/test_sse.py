@@ -8,7 +8,9 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from malgil.access.model import guest
 from malgil.kit import json
+from malgil.kit.errors import MalgilError, RateLimited, Unavailable
 from malgil.log.errors import EpochChanged, StreamMissing
 from malgil.log.model import Entry
 from malgil.realtime.bus import MemoryBus
@@ -17,7 +19,7 @@ from malgil.realtime.frames import Frames
 from malgil.realtime.hub import Hub
 from malgil.realtime.sse import Entries, Events, EventStream, projected_events
 from malgil.realtime.ward import Ward
-from tests.realtime.fakes import QUICK, FakeLog, World, eventually, serving
+from tests.realtime.fakes import QUICK, FakeLog, World, close_code, eventually, frames, serving
 
 Following = Callable[..., AbstractAsyncContextManager["Reader"]]
 
@@ -106,6 +108,50 @@ async def test_a_drain_ends_the_stream_cleanly(world: World, following: Followin
         await world.ward.drain(notice=0)
         with pytest.raises(StopAsyncIteration):
             await reader.block()
+
+
+async def test_a_stream_ends_when_its_token_does(world: World, following: Following) -> None:
+    world.log.append("s", "a")
+    async with following(world, "?token=kim:0.3") as reader:
+        with pytest.raises(StopAsyncIteration):
+            while True:
+                await reader.block()
+    await eventually(lambda: world.ward.sockets == 0)
+
+
+async def test_a_user_has_so_many_streams_and_sockets_together(following: Following) -> None:
+    async with serving(replace(QUICK, max_per_user=2)) as world:
+        world.log.append("s", "a")
+        async with following(world) as one, world.connect("s") as socket:
+            await one.event()
+            await frames(socket, "connected")
+            assert await refused(world) == RateLimited
+            async with following(world, "?token=lee") as other:
+                await other.event()
+                assert world.ward.sockets == 3
+        await eventually(lambda: world.ward.sockets == 0)
+        async with following(world) as again:
+            await again.event()
+
+
+async def test_a_full_server_takes_no_stream(following: Following) -> None:
+    async with serving(replace(QUICK, max_connections=1)) as world:
+        world.log.append("s", "a")
+        async with following(world) as one:
+            await one.event()
+            assert await refused(world) == Unavailable
+            async with world.connect("s") as socket:
+                assert await close_code(socket) == 1013
+            assert world.ward.sockets == 1
+
+
+async def refused(world: World) -> type[Exception]:
+    """With what a further stream of the guest is refused before anything is sent."""
+    pipe = Pipe()
+    with pytest.raises(MalgilError) as told:
+        await EventStream(Entries(world.hub, "s", 0), world.ward, seat=guest())({}, pipe.receive, pipe.send)
+    assert pipe.sent == []
+    return told.type
 
 
 async def test_a_stream_opened_during_a_drain_ends_at_once(world: World, following: Following) -> None:

@@ -9,6 +9,7 @@ from malgil.access import idempotency
 from malgil.access.model import Caller
 from malgil.agents import actions as agents
 from malgil.chat import policy, queries
+from malgil.chat import store as chat
 from malgil.chat.erasure import store
 from malgil.chat.events import SessionErased
 from malgil.chat.files import actions as files
@@ -27,6 +28,8 @@ async def hide_session(uow: UnitOfWork, scribe: Scribe, caller: Caller, session_
 
     An answer that is being made is refused its next piece. Raises SessionNotFound, ReadOnly.
     """
+    # Whoever stops turns holds the session's name too: they have done so before, or find the session erased.
+    await chat.lock_session(uow.conn, session_id)
     await log.lock(uow, [session_id])
     session, role = await queries.open_session(uow.conn, caller, session_id)
     policy.require_manage(role)

@@ -12,16 +12,21 @@ from malgil.kit.errors import Unavailable
 from malgil.storage.database import UnitOfWork
 
 
-async def announce(uow: UnitOfWork, file: StoredFile, text: str | None) -> None:
+async def announce(uow: UnitOfWork, file: StoredFile) -> None:
     """The file's bytes are about to be stored. Nobody sees it yet; if `keep` does not follow it is swept."""
-    await store.insert(uow.conn, file, text)
+    await store.insert(uow.conn, file)
 
 
-async def keep(uow: UnitOfWork, file_id: str, session_id: str) -> None:
-    """The bytes are there: from here on the session's participants may see them."""
-    if not await store.keep(uow.conn, file_id):
+async def keep(uow: UnitOfWork, file_id: str, session_id: str, text: str | None) -> None:
+    """The bytes are there: from here on the session's participants may see them, and agents read the text."""
+    if not await store.keep(uow.conn, file_id, text):
         raise Unavailable("The file took too long to arrive; send it again.", code="FILES_UNAVAILABLE")
     await store.link(uow.conn, [file_id], session_id)
+
+
+async def give_up(uow: UnitOfWork, file_id: str) -> None:
+    """The file will not be shown; unless it was kept, its bytes go soon."""
+    await store.give_up_one(uow.conn, file_id)
 
 
 async def link(uow: UnitOfWork, file_ids: Sequence[str], session_id: str) -> None:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from malgil.chat.files.errors import FileDamaged, TypeNotAllowed
 from malgil.chat.files.settings import FileSettings
 from malgil.kit.text import Text
 from malgil.knowledge.parsing import TEXT_MOST
-from malgil.resilience.limiter import ConcurrencyLimiter
+from malgil.resilience.fairness import FairLimiter
 
 LOOKING: Final = (sys.executable, "-B", "-P", "-m", "malgil.chat.files.looking")
 SAID_MOST: Final = 1024 * 1024
@@ -72,17 +72,17 @@ Said = TypeVar("Said", bound=_Said)
 
 
 class Inspector:
-    """Looks at files, some at the same time and the others after them. `command` is run with the types that are taken
-    as arguments and says what `looking` says."""
+    """Looks at files, some at the same time and the others after them, of each user one. `command` is run with the
+    types that are taken as arguments and says what `looking` says."""
 
     def __init__(self, settings: FileSettings, command: Sequence[str] = LOOKING) -> None:
         self._settings = settings
         self._command = (*command, *sorted(settings.types))
-        self._eyes = ConcurrencyLimiter(settings.looking_at_once)
+        self._eyes = FairLimiter(settings.looking_at_once)
 
-    async def look(self, body: BinaryIO) -> Look:
+    async def look(self, body: BinaryIO, whose: Hashable) -> Look:
         """What the file is; `body` has a descriptor, and everything is written. Raises TypeNotAllowed, FileDamaged."""
-        async with self._eyes.acquire():
+        async with self._eyes.acquire(whose):
             said, status = await self._ask(body)
         first, _, rest = said.partition(b"\n")
         second, _, thumb = rest.partition(b"\n")

@@ -20,9 +20,12 @@ _SIGNATURES: Final = (
     (re.compile(rb"RIFF....WEBP", re.DOTALL), "image/webp"),
     (re.compile(rb"%PDF-[0-9]"), "application/pdf"),
 )
-# Text that a browser would run, however it was named. Comments and declarations may stand before the root.
-_MARKUP = re.compile(r"\ufeff?\s*(?:<\?xml.*?\?>\s*|<!--.*?-->\s*)*(?:<!doctype\s+([a-z]+)|<([a-z][a-z0-9:]*))",
-                     re.IGNORECASE | re.DOTALL)
+# Text that a browser would run, however it was named. Comments and declarations may stand before the root; each is
+# atomic (`(?>`, `*+`): tried another way round they would cost an attacker's text exponential time.
+_MARKUP = re.compile(
+    r"\ufeff?\s*+(?>(?:<\?xml(?>.*?\?>)|<!--(?>.*?-->))\s*+)*+(?:<!doctype\s+([a-z]+)|<([a-z][a-z0-9:]*))",
+    re.IGNORECASE | re.DOTALL,
+)
 _ROOTS: Final = {"svg": "image/svg+xml", "svg:svg": "image/svg+xml"} | dict.fromkeys(
     ("html", "head", "body", "script", "iframe", "frameset", "style", "title", "meta", "link", "object", "embed",
      "img", "form", "base"), "text/html",

@@ -1,7 +1,7 @@
 """Sending files into a session, at the edge: what comes in, the look, the blobs, and one unit of work for the rest.
 
-The row stands before the blobs do; message, turn, link and row's arrival then commit together. Whatever fails on the
-way leaves a row that never arrived, and housekeeping takes it and its blobs away.
+The row stands before the blobs do; message, turn, link, text and row's arrival then commit together. Whatever fails on
+the way leaves a row that never arrived, and housekeeping takes it and its blobs away: soon if we could still say so.
 """
 
 from dataclasses import dataclass
@@ -58,13 +58,18 @@ async def upload(room: ChatRoom, shelf: Shelf, request: Request, caller: Caller,
         sender = acting_as(caller, came.user_id)
         if caller.dev:
             await _require_post(room, caller, sender, session_id)
-        look = await shelf.inspector.look(came.body)
+        look = await shelf.inspector.look(came.body, (sender.tenant, sender.user_id))
         file = _file(room, sender, came, look)
         async with room.database.unit_of_work() as uow:
-            await actions.announce(uow, file, look.text)
-        await shelf.store(file, came.body, look.thumb)
-    new = _message(caller, sender, session_id, file, came.message, client_message_id=came.client_message_id)
-    return await _post(room, new, file, _once(request, sender, came))
+            await actions.announce(uow, file)
+        new = _message(caller, sender, session_id, file, came.message, client_message_id=came.client_message_id)
+        try:
+            await shelf.store(file, came.body, look.thumb)
+            return await _post(room, new, file, look.text, _once(request, sender, came))
+        except Exception:
+            async with room.database.unit_of_work() as uow:
+                await actions.give_up(uow, file.file_id)
+            raise
 
 
 async def _require_post(room: ChatRoom, caller: Caller, sender: Caller, session_id: SessionId) -> None:
@@ -88,16 +93,20 @@ async def mention(room: ChatRoom, wanted: Mention) -> Posted:
     return posted
 
 
-async def _post(room: ChatRoom, new: NewMessage, file: StoredFile, once: Once | None) -> Json:
+async def _post(
+    room: ChatRoom, new: NewMessage, file: StoredFile, text: str | None, once: Once | None
+) -> Json:
     async with room.database.unit_of_work() as uow:
         if once and (known := await once.claim(uow, room.scribe.now())):
+            await actions.give_up(uow, file.file_id)
             return known
         posted = await _post_alone(room, uow, new)
         face = file.face
         if posted.duplicate:
             face = await _shown(uow, posted)
+            await actions.give_up(uow, file.file_id)
         else:
-            await actions.keep(uow, file.file_id, new.session_id)
+            await actions.keep(uow, file.file_id, new.session_id, text)
         made = {
             "file_id": face["file_id"], "file_url": face["file_url"], "thumbnail_url": face.get("thumbnail_url"),
             "message_id": posted.message_id, "file_info": {key: face[key] for key in ("name", "type", "size")},

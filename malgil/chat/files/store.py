@@ -15,8 +15,8 @@ _FIELDS = """f.file_id, f.tenant, f.uploader_id, f.name, f.media_type, f.size, f
 
 _INSERT = """
 INSERT INTO chat_files (file_id, tenant, uploader_id, name, media_type, size, sha256, width, height, thumb_size,
-    created_at, text)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+    created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
 
 _VISIBLE = f"""
@@ -59,14 +59,14 @@ WHERE file_id = ANY (ARRAY(
 """
 
 
-async def insert(conn: Connection, file: StoredFile, text: str | None) -> None:
-    await conn.execute(_INSERT, *astuple(file), text)
+async def insert(conn: Connection, file: StoredFile) -> None:
+    await conn.execute(_INSERT, *astuple(file))
 
 
-async def keep(conn: Connection, file_id: str) -> bool:
+async def keep(conn: Connection, file_id: str, text: str | None) -> bool:
     """Whether the file was still coming in; now it is there to stay."""
     done = await conn.execute(
-        "UPDATE chat_files SET status = 'kept' WHERE file_id = $1 AND status = 'incoming'", file_id
+        "UPDATE chat_files SET status = 'kept', text = $2 WHERE file_id = $1 AND status = 'incoming'", file_id, text
     )
     return done == "UPDATE 1"
 
@@ -118,6 +118,12 @@ async def texts(conn: Connection, file_ids: Sequence[str], session_id: str) -> d
 async def give_up(conn: Connection, before: datetime, most: int) -> None:
     """What has been coming in since before that time will not arrive."""
     await conn.execute(_GIVE_UP, before, most)
+
+
+async def give_up_one(conn: Connection, file_id: str) -> None:
+    await conn.execute(
+        "UPDATE chat_files SET status = 'orphan' WHERE file_id = $1 AND status = 'incoming'", file_id
+    )
 
 
 async def orphans(conn: Connection, most: int) -> list[str]:

@@ -19,6 +19,7 @@ FORMATS: Final = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", 
 _FAULTS: Final = (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError, struct.error, MemoryError)
 _ROTATION: Final = 0x0112
 _TURNED: Final = (5, 6, 7, 8)
+_SCALED: Final = ("L", "LA", "RGB", "RGBA", "CMYK")
 
 # Ours are the limits above, on what a header claims; Pillow's own warns, and raises only at the double.
 Image.MAX_IMAGE_PIXELS = None
@@ -41,19 +42,21 @@ def picture_of(file: BinaryIO, media_type: str) -> Picture:
             width, height = image.size
             if width * height > PIXELS_MOST:
                 raise FileDamaged(f"A picture may have at most {PIXELS_MOST} pixels.", code="IMAGE_TOO_LARGE")
-            turned = image.getexif().get(_ROTATION) in _TURNED
             thumb = _thumb(image) if width * height <= DECODED_MOST else None
+            # The base's own: a PNG's would decode it to look behind the pixels too.
+            turned = Image.Image.getexif(image).get(_ROTATION) in _TURNED
     except _FAULTS as e:
         raise FileDamaged("The picture is damaged or cut off.") from e
     return Picture(height, width, thumb) if turned else Picture(width, height, thumb)
 
 
 def _thumb(image: Image.Image) -> bytes:
-    image.draft("RGB", (2 * SIDE, 2 * SIDE))  # a JPEG is then decoded small at once
-    image.load()
-    small = ImageOps.exif_transpose(image)
-    small = small.convert("RGBA" if small.has_transparency_data else "RGB")
-    small.thumbnail((SIDE, SIDE))
+    """Made small first, a JPEG while it is decoded; what else is done to it then costs next to no memory."""
+    colours = "RGBA" if image.has_transparency_data else "RGB"
+    if image.mode not in _SCALED or (colours == "RGBA" and image.mode not in ("RGBA", "LA")):
+        image = image.convert(colours)  # a palette's numbers, or a colour that stands for nothing, have no between
+    image.thumbnail((SIDE, SIDE))
+    small = ImageOps.exif_transpose(image).convert(colours)
     written = io.BytesIO()
     # A new picture of the pixels alone: nothing of EXIF, colour profile or comments goes along.
     Image.frombytes(small.mode, small.size, small.tobytes()).save(written, "WEBP", quality=80, method=4)

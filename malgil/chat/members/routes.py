@@ -28,14 +28,15 @@ async def put_participant(door: Door, request: Request) -> Response:
     wanted = await read_body(request, PutParticipant)
     once, room = await once_of(request, caller), door.room
     async with room.database.unit_of_work() as uow:
-        if once and (known := await once.claim(uow, room.scribe.now())):
-            return reply(known, 201)
+        if once and (known := await once.answered(uow, room.scribe.now())):
+            return reply(known.body, known.status)
         found, new = await actions.put_participant(
             uow, room.scribe, caller, session_id, wanted.user_id, wanted.role
         )
+        status = 201 if new else 200
         if once:
-            await once.remember(uow, found)
-    return reply(found, 201 if new else 200)
+            await once.remember(uow, found, status)
+    return reply(found, status)
 
 
 @PARTICIPANTS.at(

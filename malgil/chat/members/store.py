@@ -25,12 +25,12 @@ WITH put AS (
 UPDATE chat_sessions SET message_count = message_count + 1, last_activity = $9 WHERE session_id = $2
 """
 
-# What others have said since; a message of one's own, a notice and a deleted message are not news.
+# What others have said since; a message of one's own, a notice and what was deleted or superseded are not news.
 UNREAD = f"""
 SELECT count(*) AS unread, max(seq) AS last_seq FROM (
     SELECT m.seq FROM chat_messages m
     WHERE m.session_id = p.session_id AND m.seq > p.read_seq AND m.deleted_at IS NULL AND m.sender_type <> 'system'
-        AND (m.sender_type <> 'user' OR m.sender_id <> p.user_id)
+        AND m.superseded_by IS NULL AND (m.sender_type <> 'user' OR m.sender_id <> p.user_id)
     ORDER BY m.seq DESC LIMIT {UNREAD_MOST}) news
 """
 

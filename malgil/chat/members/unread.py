@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from malgil.access.model import Caller
 from malgil.agents.events import AnswerEnded
-from malgil.chat.events import MessageCreated, MessageDeleted, SessionErased
+from malgil.chat.events import AnswerSuperseded, MessageCreated, MessageDeleted, SessionErased
 from malgil.chat.members import store
 from malgil.log.model import Entry
 from malgil.realtime.bus import Bus, Message, user_channel
@@ -31,7 +31,9 @@ TOLD_MOST = 100
 """Sessions that somebody is told of who connects, and among how many of their liveliest they are looked for."""
 LOOKED_AT = 1000
 
-_COUNTED = frozenset({MessageCreated.kind, AnswerEnded.kind, MessageDeleted.kind, SessionErased.kind})
+_COUNTED = frozenset({
+    MessageCreated.kind, AnswerEnded.kind, AnswerSuperseded.kind, MessageDeleted.kind, SessionErased.kind,
+})
 
 _log = logging.getLogger(__name__)
 

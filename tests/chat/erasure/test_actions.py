@@ -47,6 +47,14 @@ async def hide(room: ChatRoom, session: Session, who: Caller = KIM) -> None:
         await erasure.hide_session(uow, room.scribe, who, session.session_id)
 
 
+async def somebody_waits(database: Database) -> bool:
+    """Whether a transaction waits for the locks of another."""
+    async with database.read() as conn:
+        return bool(await conn.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ))
+
+
 async def test_nothing_is_left_of_what_was_said(
     kim: httpx.AsyncClient, room: ChatRoom, answerer: Answerer
 ) -> None:
@@ -103,6 +111,43 @@ async def test_who_took_part_is_told_and_nobody_else(
             problem(await kim.request(method, f"{path}{where}", json=body, headers=who), 404, code)
     for client in (kim, lee):
         assert (await client.get(SESSIONS)).json()["total"] == 0
+
+
+async def test_who_stops_an_answer_while_it_goes_is_told_that_it_is_gone(
+    kim: httpx.AsyncClient, room: ChatRoom, answerer: Answerer
+) -> None:
+    """Each comes before it, or finds nothing any more; and nothing is logged behind its last entry."""
+    for _ in range(5):
+        session = await make_session(room, NewSession(KIM, 1, queue_policy="interrupt"))
+        path = f"{SESSIONS}/{session.session_id}"
+        prompt = await post(room, say(session))
+        await answerer.claim()
+        body = {"message_id": prompt.message_id}
+        erased, *others = await asyncio.gather(
+            kim.delete(f"{path}?permanent=true"), kim.post(f"{path}/stop"),
+            kim.delete(f"{path}/messages/{prompt.message_id}"), kim.post(f"{path}/regenerate", json=body),
+            kim.post(f"{path}/messages", json={"content": "x"}), kim.post(f"{path}/stop"),
+        )
+        assert erased.status_code == 200
+        told = {(one.status_code, one.json().get("code")) for one in others if one.status_code >= 300}
+        assert told <= {(404, "SESSION_ERASED"), (404, "MESSAGE_NOT_FOUND")}
+        assert [e.kind for e in await log_of(room, session.session_id)] == ["session.erased"]
+
+
+@pytest.mark.parametrize(("method", "where"), [("POST", "/stop"), ("DELETE", "/messages/{}")])
+async def test_stopping_waits_for_erasing_to_be_decided(
+    kim: httpx.AsyncClient, room: ChatRoom, session: Session, answerer: Answerer, method: str, where: str
+) -> None:
+    """A stop that begins while the session is being erased, before that can be seen."""
+    path = f"{SESSIONS}/{session.session_id}"
+    prompt = await post(room, say(session))
+    await answerer.claim()
+    async with room.database.unit_of_work() as uow:
+        await erasure.hide_session(uow, room.scribe, KIM, session.session_id)
+        stopping = asyncio.create_task(kim.request(method, path + where.format(prompt.message_id)))
+        await eventually(lambda: somebody_waits(room.database))
+    problem(await stopping, 404, "SESSION_ERASED")
+    assert [e.kind for e in await log_of(room, session.session_id)][-1] == "session.erased"
 
 
 async def test_only_the_owner_erases(lee: httpx.AsyncClient, room: ChatRoom, session: Session) -> None:

@@ -79,7 +79,7 @@ def nothing_is_left() -> Iterator[None]:
 @pytest.mark.parametrize("ill", ILLS)
 async def test_a_process_that_does_ill_is_a_damaged_file(tmp_path: Path, body: BinaryIO, ill: str) -> None:
     with pytest.raises(FileDamaged):
-        await running(tmp_path, ILLS[ill]).look(body)
+        await running(tmp_path, ILLS[ill]).look(body, "kim")
 
 
 @pytest.mark.parametrize("ill", ILLS)
@@ -88,7 +88,7 @@ async def test_once_the_type_is_known_a_document_stays_and_a_picture_goes(
 ) -> None:
     known = KNOWN.replace("image/png", "application/pdf")
     refused, kept = await asyncio.gather(
-        running(tmp_path, KNOWN + ILLS[ill]).look(body), running(tmp_path, known + ILLS[ill]).look(body),
+        running(tmp_path, KNOWN + ILLS[ill]).look(body, "kim"), running(tmp_path, known + ILLS[ill]).look(body, "kim"),
         return_exceptions=True,
     )
     assert isinstance(refused, FileDamaged)
@@ -101,7 +101,7 @@ async def test_once_the_type_is_known_a_document_stays_and_a_picture_goes(
 ])
 async def test_what_it_says_of_the_type_has_to_fit(tmp_path: Path, body: BinaryIO, said: str) -> None:
     with pytest.raises(FileDamaged):
-        await running(tmp_path, f"print({said!r})").look(body)
+        await running(tmp_path, f"print({said!r})").look(body, "kim")
 
 
 @pytest.mark.parametrize("said", [
@@ -110,22 +110,22 @@ async def test_what_it_says_of_the_type_has_to_fit(tmp_path: Path, body: BinaryI
 ])
 async def test_what_it_says_of_the_content_has_to_fit(tmp_path: Path, body: BinaryIO, said: str) -> None:
     with pytest.raises(FileDamaged, match="decoded"):
-        await running(tmp_path, f"{KNOWN}print({said!r})").look(body)
+        await running(tmp_path, f"{KNOWN}print({said!r})").look(body, "kim")
 
 
 async def test_a_type_that_is_not_taken_is_not_taken_whoever_says_so(tmp_path: Path, body: BinaryIO) -> None:
     with pytest.raises(TypeNotAllowed):
-        await running(tmp_path, KNOWN.replace("image/png", "text/html") + "print('{}')").look(body)
+        await running(tmp_path, KNOWN.replace("image/png", "text/html") + "print('{}')").look(body, "kim")
 
 
 async def test_as_much_as_it_may_say(tmp_path: Path, body: BinaryIO) -> None:
     program = "{known}sys.stdout.buffer.write(b'{{}}\\n' + bytes({size})); sys.stdout.flush()"
     room = SAID_MOST - len('{"media_type": "image/png"}\n{}\n')
-    look = await running(tmp_path, program.format(known=KNOWN, size=room)).look(body)
+    look = await running(tmp_path, program.format(known=KNOWN, size=room)).look(body, "kim")
     assert look.thumb is not None
     assert len(look.thumb) == room
     with pytest.raises(FileDamaged):
-        await running(tmp_path, program.format(known=KNOWN, size=room + 1)).look(body)
+        await running(tmp_path, program.format(known=KNOWN, size=room + 1)).look(body, "kim")
 
 
 HELD = """
@@ -165,7 +165,7 @@ async def _holds_nothing(tmp_path: Path, body: BinaryIO) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening, (tmp_path / "secret").open("wb") as secret:
         for handle in (listening.fileno(), secret.fileno()):
             os.set_inheritable(handle, True)
-        look = await running(tmp_path, program).look(body)
+        look = await running(tmp_path, program).look(body, "kim")
     assert look.text is not None
     held, wrote, environment, leads, limits = json.loads(look.text)
     assert len(held) == 3
@@ -179,11 +179,11 @@ async def _holds_nothing(tmp_path: Path, body: BinaryIO) -> None:
 
 def test_what_is_looked_at_is_the_same_under_uvloop(tmp_path: Path, body: BinaryIO) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        look = runner.run(Inspector(settings(tmp_path)).look(body))
+        look = runner.run(Inspector(settings(tmp_path)).look(body, "kim"))
         with pytest.raises(FileDamaged):
-            runner.run(running(tmp_path, KNOWN + FLOOD).look(body))
+            runner.run(running(tmp_path, KNOWN + FLOOD).look(body, "kim"))
         with pytest.raises(FileDamaged):
-            runner.run(running(tmp_path, KNOWN + SLEEP).look(body))
+            runner.run(running(tmp_path, KNOWN + SLEEP).look(body, "kim"))
     assert (look.media_type, look.width, look.height) == ("image/png", 64, 48)
 
 
@@ -192,13 +192,13 @@ async def test_no_handle_stays_open(tmp_path: Path, body: BinaryIO) -> None:
     for _ in range(3):
         for ill in (KNOWN + FLOOD, KNOWN + GARBAGE, CRASH):
             with pytest.raises(FileDamaged):
-                await running(tmp_path, ill).look(body)
+                await running(tmp_path, ill).look(body, "kim")
         held.append(len(os.listdir("/proc/self/fd")))
     assert held[0] == held[-1]
 
 
 async def test_who_goes_takes_the_look_along(tmp_path: Path, body: BinaryIO) -> None:
-    look = asyncio.create_task(running(tmp_path, SLEEP, look_seconds=600).look(body))
+    look = asyncio.create_task(running(tmp_path, SLEEP, look_seconds=600).look(body, "kim"))
     await eventually(_one_child)
     look.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -215,7 +215,7 @@ from pathlib import Path
 from malgil.chat.files.inspection import Inspector
 from malgil.chat.files.settings import FileSettings
 with open(__file__, "rb") as file:
-    asyncio.run(Inspector(FileSettings(Path("/"), frozenset(), look_seconds=600), sys.argv[1:]).look(file))
+    asyncio.run(Inspector(FileSettings(Path("/"), frozenset(), look_seconds=600), sys.argv[1:]).look(file, 0))
 """
 
 
@@ -245,14 +245,31 @@ async def _confined(ready: Path) -> bool:
 
 
 async def test_not_more_than_two_at_a_time(tmp_path: Path, body: BinaryIO) -> None:
+    before = len(psutil.Process().children())
     inspector = Inspector(settings(tmp_path))
-    looks = [asyncio.create_task(inspector.look(body)) for _ in range(6)]
+    looks = [asyncio.create_task(inspector.look(body, whose)) for whose in range(6)]
     most = 0
     while not all(look.done() for look in looks):
-        most = max(most, len(psutil.Process().children()))
+        most = max(most, len(psutil.Process().children()) - before)
         await asyncio.sleep(0.005)
     assert most == 2
     assert len({look.result() for look in looks}) == 1
+
+
+async def test_one_users_files_are_looked_at_one_after_the_other(tmp_path: Path, body: BinaryIO) -> None:
+    before = len(psutil.Process().children())
+    inspector = running(tmp_path, KNOWN + SLEEP, look_seconds=600)
+
+    async def children(count: int) -> bool:
+        return len(psutil.Process().children()) == before + count
+
+    many = [asyncio.create_task(inspector.look(body, "kim")) for _ in range(4)]
+    await eventually(lambda: children(1))
+    another = asyncio.create_task(inspector.look(body, "lee"))
+    await eventually(lambda: children(2))
+    for look in (*many, another):
+        look.cancel()
+    assert not [one for one in await asyncio.gather(*many, another, return_exceptions=True) if isinstance(one, Look)]
 
 
 async def test_it_needs_no_rights(tmp_path: Path) -> None:
@@ -267,7 +284,7 @@ async def test_it_needs_no_rights(tmp_path: Path) -> None:
     with (tmp_path / "a.pdf").open("w+b") as file:
         file.write(pdf("Hello"))
         file.flush()
-        assert await running(tmp_path, program).look(file) == Look("application/pdf", text="Hello")
+        assert await running(tmp_path, program).look(file, "kim") == Look("application/pdf", text="Hello")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 import io
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 import pytest
@@ -17,11 +17,12 @@ from malgil.app.problems import install
 from malgil.chat.actions import create_session
 from malgil.chat.files import actions, tasks
 from malgil.chat.files.errors import FileNotFound
+from malgil.chat.files.media import media_type_of
 from malgil.chat.files.model import StoredFile
 from malgil.chat.files.shelf import Shelf
 from malgil.chat.gate import ChatGate
 from malgil.chat.model import NewSession, Session
-from malgil.chat.room import ChatRoom
+from malgil.chat.room import ChatRoom, erase
 from malgil.chat.routes import build_router
 from malgil.kit.ids import UserId
 from malgil.knowledge.office import WORD
@@ -118,6 +119,16 @@ async def test_who_takes_no_part_never_learns_of_it(
     await add_person(room, session, "lee", "viewer")
     assert (await lee.get(made["file_url"])).content == PNG
     problem(await send(lee, session, PNG), 403, "READ_ONLY")
+
+
+@pytest.mark.parametrize("ill", [
+    "<!---->" * 1170, "<?xml?>" * 1170, "<!--" * 2048, "<?xml" * 1600, "<!---->  " * 900, "<!-- --><?xml ?>" * 500,
+    " " * 8000, "<!doctype" + " " * 8000, "<!doctype " * 800,
+])
+def test_no_text_takes_long_to_tell(ill: str) -> None:
+    """It took exponential time once: as a failure this test never ends."""
+    for end in ("x", "-->", "<1", ""):
+        assert media_type_of(io.BytesIO((ill + end).encode())).startswith("text/plain")
 
 
 @pytest.mark.parametrize("name", ["x", "file_", "file_%00", "..%2f..%2fetc%2fpasswd", "FILE_01kb2q8w0f3v9xk7n5t1m4c6ze",
@@ -259,7 +270,7 @@ async def test_one_key_makes_one_file(kim: httpx.AsyncClient, room: ChatRoom, se
     assert (first.status_code, again.status_code, again.json()) == (201, 201, first.json())
     problem(await send(kim, session, PNG, "a.png", "다른 말", **headers), 422, "IDEMPOTENCY_MISMATCH")
     assert [e.kind for e in await log_of(room, session.session_id)].count("message.created") == 1
-    assert sorted(status for _, status in await rows_of(room)) == ["incoming", "incoming", "kept"]
+    assert sorted(status for _, status in await rows_of(room)) == ["kept", "orphan", "orphan"]
 
 
 async def test_an_archived_session_takes_none(kim: httpx.AsyncClient, session: Session) -> None:
@@ -303,12 +314,30 @@ async def test_what_never_arrived_goes_after_an_hour(room: ChatRoom, shelf: Shel
         now - timedelta(minutes=50),
     )
     async with room.database.unit_of_work() as uow:
-        await actions.announce(uow, file, None)
+        await actions.announce(uow, file)
     await shelf.store(file, io.BytesIO(b"x"), None)
     assert await tasks.sweep(room.database, shelf.blobs, now) == 0
     assert len(blobs_in(shelf)) == 1
     assert await tasks.sweep(room.database, shelf.blobs, now + timedelta(minutes=11)) == 1
     assert (blobs_in(shelf), await rows_of(room)) == ([], [])
+
+
+async def test_an_upload_that_is_refused_in_the_end_leaves_nothing(
+    kim: httpx.AsyncClient, room: ChatRoom, shelf: Shelf, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = shelf.store
+
+    async def meanwhile_erased(file: StoredFile, body: BinaryIO, thumb: bytes | None) -> None:
+        await store(file, body, thumb)
+        async with room.database.read() as conn:
+            assert await conn.fetchval("SELECT count(text) FROM chat_files") == 0, "not before anybody may see it"
+        await erase(room, KIM, session.session_id)
+
+    monkeypatch.setattr(shelf, "store", meanwhile_erased)
+    problem(await send(kim, session, b"secret text", "a.txt"), 404, "SESSION_ERASED")
+    assert await rows_of(room) == [("a.txt", "orphan")]
+    assert await tasks.sweep(room.database, shelf.blobs, room.scribe.now()) == 1
+    assert (await rows_of(room), blobs_in(shelf)) == ([], [])
 
 
 async def test_a_lost_blob_is_said_before_anything_is_sent(
@@ -339,7 +368,7 @@ async def test_one_client_message_id_makes_one_file(
     sent = [e.data.get("client_message_id") for e in entries if e.kind == "message.created"]
     assert sent == ["c1", "c1", None]
     assert (await kim.get(first.json()["file_url"])).content == b"hello"
-    assert sorted(status for _, status in await rows_of(room)) == ["incoming", "kept", "kept", "kept"]
+    assert sorted(status for _, status in await rows_of(room)) == ["kept", "kept", "kept", "orphan"]
 
 
 async def test_a_client_message_id_that_names_no_file(

@@ -85,6 +85,9 @@ async def test_the_same_key_lets_in_once(kim: httpx.AsyncClient, room: ChatRoom,
     headers = {"idempotency-key": "k"}
     answers = [await kim.post(people_of(session), json={"user_id": "lee"}, headers=headers) for _ in range(2)]
     assert [(a.status_code, a.json()) for a in answers] == [(201, answers[0].json())] * 2
+    known = {"headers": {"idempotency-key": "known"}, "json": {"user_id": "lee", "role": "viewer"}}
+    again = [await kim.post(people_of(session), **known) for _ in range(2)]
+    assert [(a.status_code, a.json()) for a in again] == [(200, again[0].json())] * 2
     other = await kim.post(people_of(session), json={"user_id": "cho"}, headers=headers)
     problem(other, 422, "IDEMPOTENCY_MISMATCH")
 

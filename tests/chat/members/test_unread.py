@@ -47,6 +47,17 @@ async def tell(room: ChatRoom, session: Session, content: str = "news", who: Cal
         return (await actions.post_alone(uow, room.scribe, room.transcript, say(session, content, who))).seq
 
 
+class Hasty:
+    """A throttle that lets one frame through."""
+
+    asked = 0
+
+    async def allow(self, caller: Caller, connection_id: str, kind: str) -> float | None:
+        assert (caller.user_id, connection_id[:5], kind) == ("kim", "conn_", "ping")
+        self.asked += 1
+        return None if self.asked == 1 else 5.0
+
+
 async def told(client: ClientConnection, count: int) -> dict[str, Any]:
     """The next `unread` frame with this count; others before it are passed over."""
     async with asyncio.timeout(5):
@@ -207,3 +218,14 @@ async def test_a_drain_sends_user_sockets_away_too(room: ChatRoom) -> None:
         await draining
         async with connect(f"ws://{here}/ws/user?token=kim") as late:
             assert await close_code(late) == 1012
+
+
+async def test_a_socket_that_listens_may_not_speak_without_end(room: ChatRoom, session: Session) -> None:
+    async with served(room, throttle=Hasty()) as here, connect(f"ws://{here}/ws/user?token=kim") as client:
+        await frames(client, "connected")
+        await client.send('{"type":"ping"}')
+        assert (await frames(client, 1))[0] == {"type": "pong"}
+        for kind in ('{"type":"ping"}', '{"type":"message","content":"x"}') * 10:
+            await client.send(kind)
+            (refused,) = await frames(client, 1)
+            assert (refused["code"], refused["retry_after"]) == ("RATE_LIMIT", 5000)
