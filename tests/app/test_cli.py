@@ -115,6 +115,7 @@ class TestConfig:
         self, malgil: Malgil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("DATABASE_URL", "postgresql://malgil:hun@ter2@db:5432/chat?password=hunter2")
+        monkeypatch.setenv("FILE_STORAGE_PATH", "/srv/files")
         monkeypatch.setenv("JWT_SECRET_KEY", "hunter2" * 5)
         (tmp_path / ".env").write_text('CORS_ORIGINS=["https://a.example"]\n')
         code, out, _ = malgil("config", "--port", "9000")

@@ -38,8 +38,10 @@ def acting(act: str) -> tuple[str, ...]:
 
 
 def children() -> list[psutil.Process]:
-    """Those of this process that an analyst has started: each leads a session of its own. Zombies too."""
-    return [one for one in psutil.Process().children() if os.getsid(one.pid) == one.pid]
+    """Those of this process that an analyst has started: each leads a session of its own, as does the tests' database.
+    Zombies too."""
+    found = [one for one in psutil.Process().children() if os.getsid(one.pid) == one.pid]
+    return [one for one in found if one.name() != "postgres"]
 
 
 async def until(true: Callable[[], bool | Awaitable[bool]], seconds: float = 30) -> None:

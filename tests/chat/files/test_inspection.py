@@ -198,15 +198,16 @@ async def test_no_handle_stays_open(tmp_path: Path, body: BinaryIO) -> None:
 
 
 async def test_who_goes_takes_the_look_along(tmp_path: Path, body: BinaryIO) -> None:
+    before = len(psutil.Process().children())
+
+    async def one_more() -> bool:
+        return len(psutil.Process().children()) == before + 1
+
     look = asyncio.create_task(running(tmp_path, SLEEP, look_seconds=600).look(body, "kim"))
-    await eventually(_one_child)
+    await eventually(one_more)
     look.cancel()
     with pytest.raises(asyncio.CancelledError):
         await look
-
-
-async def _one_child() -> bool:
-    return len(psutil.Process().children()) == 1
 
 
 PARENT = """
