@@ -1,5 +1,8 @@
 """The limit on request bodies: nobody makes the server hold more than it agreed to."""
 
+import asyncio
+from typing import Final
+
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope
 
@@ -7,6 +10,8 @@ from malgil.chat.files.routes import UPLOADS
 from malgil.kit.errors import TooLarge
 
 _BODILESS = ("GET", "HEAD")  # nothing of ours reads a body of theirs
+_DROPPED_MOST: Final = 16 * 1024 * 1024
+_PATIENCE: Final = 2.0
 
 
 def bounded(scope: Scope, receive: Receive, limit: int) -> Receive:
@@ -42,3 +47,20 @@ def _counted(receive: Receive, limit: int) -> Receive:
 
 def _detail(limit: int) -> str:
     return f"The body may have at most {limit} bytes."
+
+
+async def drop_rest(receive: Receive) -> None:
+    """Read and forget what of a refused body still comes, for a moment.
+
+    Many clients listen only when they have said everything: closed on at once, they would see a reset and no answer.
+    """
+    dropped = 0
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            while dropped < _DROPPED_MOST:
+                message = await receive()
+                if not message.get("more_body", False):
+                    return
+                dropped += len(message.get("body", b""))
+    except TimeoutError:
+        return

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from malgil.access.origin import OriginRules, guard
-from malgil.app.body_limit import bounded
+from malgil.app.body_limit import bounded, drop_rest
 from malgil.app.limits import Turnstile
 from malgil.app.problems import answer_to, report
 from malgil.kit.clock import Clock
@@ -92,7 +92,8 @@ class EdgeLayer:
         report(error, answer.status_code, f"{scope['method']} {scope['path']}")
         if not exchange.started:
             if answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-                exchange.headers.append((b"connection", b"close"))  # what is still coming is not read
+                exchange.headers.append((b"connection", b"close"))
+                await drop_rest(receive)
             await self._refusal(scope, receive, exchange.send)
         elif not exchange.finished:
             # The status has left already: breaking the connection is all that can still tell the client.

@@ -77,10 +77,7 @@ async def test_a_huge_body(http: httpx.AsyncClient) -> None:
 
     announced = await http.post("/agent/chat", content=b" " * (2 * MIB), headers={"Content-Type": "application/json"})
     assert (announced.status_code, announced.json()["code"]) == (413, "TOO_LARGE")
-    try:
-        counted = await http.post("/agent/chat", content=endless(), headers={"Content-Type": "application/json"})
-    except httpx.TransportError:
-        return  # cut off while it was still talking: as good
+    counted = await http.post("/agent/chat", content=endless(), headers={"Content-Type": "application/json"})
     assert counted.status_code == 413
 
 
